@@ -1,0 +1,47 @@
+# Everything is set up by the first target that needs it: a virtual environment with hash-locked dependencies.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check bench lint types generated lock schemas clean setup
+
+setup: $(STAMP)
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(STAMP)
+
+demo: setup
+	@$(BIN)/kallyai-mcp demo
+
+test: setup
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: lint types generated test
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/pyright
+
+generated: setup
+	$(BIN)/python -m kallyai_mcp.export --check
+
+schemas: setup
+	$(BIN)/python -m kallyai_mcp.export
+
+bench: setup
+	$(BIN)/python -m bench
+
+# Needs uv on the path; the lock files carry hashes and no index address.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis

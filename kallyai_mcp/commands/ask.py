@@ -1,0 +1,27 @@
+"""The way in for most requests: plain language to the coordinator."""
+
+from kallyai_mcp.commands.shared import COORDINATOR_REPLY, ConversationId
+from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, optional
+from kallyai_mcp.model.types import Text
+
+ask = Domain("ask", "Hand over any request in everyday words.", prefix=())
+
+
+@ask.command(
+    "ask",
+    "POST /v1/coordination/message",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    slow=True,
+    third_party_text=True,
+    answer=COORDINATOR_REPLY,
+)
+class AskAssistant(Args):
+    """Hand any request to the assistant in everyday words; it plans the work and may phone, write, book or search.
+
+    Spends credits and may contact people. Best first choice. Follow the goal with kallyai_coord_goal.
+    """
+
+    message: Text = arg("The whole request, with names, dates, numbers and limits.", cli=Cli.WORDS)
+    conversation_id: ConversationId = optional("Conversation to go on with; omit to start afresh.")

@@ -1,0 +1,174 @@
+"""Phone calls that the assistant places."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kallyai_mcp.model import Args, Domain, Effect, arg, each, group, optional
+from kallyai_mcp.model.types import Count, Date, Limit, Offset, PhoneNumber, Segment, Time, TimeZone
+
+calls = Domain("calls", "Place phone calls and read what came of them.")
+
+CallId = Annotated[Segment, Field(description="Call id from kallyai_calls_make or kallyai_calls_history.")]
+Language = Literal["en", "es"]
+
+CALL = {
+    "call_id": "Identifier of the call, for the other calls tools.",
+    "status": "How it ended: success, no_answer, busy, failed, voicemail or cancelled.",
+    "highlights": "What was found out or settled.",
+    "next_steps": "What is left to do.",
+    "duration_seconds": "Length of the conversation in seconds.",
+    "credits_used": "Credits charged.",
+    "metadata": group("Times of the call.", {"created_at": "When it was ordered.", "ended_at": "When it ended."}),
+    "submission": "The order as the service understood it.",
+    "to": "Number dialled.",
+    "business_name": "Who was called.",
+    "result_summary": "Outcome in a sentence.",
+    "created_at": "When it was ordered.",
+}
+
+
+@calls.command(
+    "make",
+    "POST /v1/calls",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    slow=True,
+    idempotency_key=True,
+    third_party_text=True,
+    answer=CALL,
+)
+class MakeCall(Args):
+    """Phone a number and have the assistant carry out one task by voice.
+
+    Rings a real person and spends credits; may take minutes. Then kallyai_calls_transcript.
+    """
+
+    phone: PhoneNumber = arg("Number to dial, E.164.", wire="submission.respondent_phone", cli=("-p", "--phone"))
+    task: str = arg(
+        "What to ask or settle, complete in itself.",
+        wire="submission.task_description",
+        cli=("-t", "--task"),
+        min_length=10,
+        max_length=1000,
+    )
+    category: Literal["restaurant", "clinic", "hotel", "general"] = optional(
+        "Kind of callee.", default="general", wire="submission.task_category", cli=("-c", "--category")
+    )
+    language: Language = optional(
+        "Language of summaries.", wire="submission.language", cli=("-l", "--language"), setting="language"
+    )
+    call_language: Language = optional(
+        "Language spoken; default: language.", wire="submission.call_language", same_as="language"
+    )
+    name: str = optional("On whose behalf.", wire="submission.user_name", max_length=100)
+    business: str = optional("Whom to reach.", wire="submission.business_name", max_length=200)
+    party_size: Annotated[Count, Field(le=50)] = optional("People.", wire="submission.party_size")
+    date: Date = optional("Date wanted.", wire="submission.appointment_date")
+    time: Time = optional("Time wanted, HH:MM.", wire="submission.appointment_time")
+    timezone: TimeZone = optional("IANA zone of date and time.", setting="timezone")
+    user_phone: PhoneNumber = optional("Call-back number, E.164.", wire="submission.user_phone")
+    time_preference_text: str = optional(
+        "Times that suit, in words.", wire="submission.time_preference_text", max_length=200
+    )
+    is_urgent: bool = optional("Urgent.", wire="submission.is_urgent")
+    additional_instructions: list[str] = optional("Further hints.", wire="submission.additional_instructions")
+
+
+@calls.command(
+    "history",
+    "GET /v1/calls",
+    Effect.READ,
+    idempotent=True,
+    third_party_text=True,
+    answer={"items": each("The calls, newest first.", CALL), "total": "How many there are in all."},
+)
+class ListCalls(Args):
+    """List the calls placed so far, newest first."""
+
+    limit: Annotated[Limit, Field(le=200)] = optional(default=10)
+    offset: Offset = optional()
+
+
+@calls.command("info", "GET /v1/calls/{call_id}", Effect.READ, idempotent=True, third_party_text=True, answer=CALL)
+class ShowCall(Args):
+    """Show state, outcome and charge of one placed call."""
+
+    call_id: CallId
+
+
+@calls.command(
+    "transcript",
+    "GET /v1/calls/{call_id}/transcript",
+    Effect.READ,
+    idempotent=True,
+    third_party_text=True,
+    answer={
+        "entries": each(
+            "What was said, in order.",
+            {
+                "speaker": "AI (the assistant) or HUMAN.",
+                "content": "The words.",
+                "timestamp": "Time since the start of the call.",
+            },
+        )
+    },
+)
+class ReadTranscript(Args):
+    """Read, turn by turn, what was said in a finished call."""
+
+    call_id: CallId
+
+
+@calls.command(
+    "recording",
+    "GET /v1/calls/{call_id}/recording",
+    Effect.READ,
+    idempotent=True,
+    answer={
+        "url": "Address of the audio file; give it to the user.",
+        "duration_seconds": "Length in seconds.",
+        "format": "Audio format.",
+    },
+)
+class GetRecording(Args):
+    """Get the address of a call's audio recording."""
+
+    call_id: CallId
+
+
+@calls.command("calendar", "GET /v1/calls/{call_id}/calendar.ics", Effect.READ, idempotent=True, calendar=True)
+class GetCalendarFile(Args):
+    """Get the appointment a call made as an iCalendar file."""
+
+    call_id: CallId
+
+
+@calls.command("cancel", "POST /v1/calls/{call_id}/cancel", Effect.DESTROY, idempotent=True)
+class CancelCall(Args):
+    """Cancel a call that is scheduled or queued. For one in progress use kallyai_calls_stop."""
+
+    call_id: CallId
+
+
+@calls.command(
+    "reschedule",
+    "POST /v1/calls/{call_id}/reschedule",
+    Effect.WRITE,
+    contacts_people=True,
+    idempotent=True,
+)
+class RescheduleCall(Args):
+    """Move a call that has not begun to another date or time; it is then placed by itself."""
+
+    call_id: CallId
+    date: Date = optional("New date.")
+    time: Time = optional("New time, HH:MM.")
+
+
+@calls.command("stop", "POST /v1/calls/{call_id}/stop", Effect.DESTROY, idempotent=True)
+class StopCall(Args):
+    """Hang up on a call in progress. What was charged stays charged."""
+
+    call_id: CallId

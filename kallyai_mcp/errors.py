@@ -1,0 +1,157 @@
+"""The one exception tree. Each error says whose problem it is and what to do next.
+
+    KallyError
+    ├── InvalidArguments    the caller's: arguments that break the declaration
+    ├── UnknownCommand      the caller's: no such command, or one that is hidden
+    ├── InvalidSettings     the operator's: a flag, a variable or a file
+    ├── SignInRequired      the user's: no valid token
+    │   └── SignInPending   the user's: a sign-in waits for a person
+    ├── SignInFailed        the user's: a sign-in ended without a token
+    ├── ApiError            the service's answer, with its own code
+    └── TransportError      nobody's: the answer was not had, or not understood
+
+Where an error becomes visible (a tool result, a terminal) only the four texts here are shown: `code`, `message`,
+`next_step`, `details`. None may hold a token, a phone number or a message text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class KallyError(Exception):
+    """Base of everything this program raises on purpose.
+
+    Attributes:
+        code: Stable identifier out of the documented list.
+        message: What went wrong, one or two sentences.
+        next_step: What the reader should do about it.
+        retryable: Whether the same run may be tried again as it is without harm.
+        http_status: Status of the API's answer, when there was one.
+        correlation_id: The API's identifier of the failure, for its support.
+        details: Further facts for programs.
+    """
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        next_step: str,
+        code: str | None = None,
+        retryable: bool = False,
+        http_status: int | None = None,
+        correlation_id: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error_code = code or self.code
+        self.message = message
+        self.next_step = next_step
+        self.retryable = retryable
+        self.http_status = http_status
+        self.correlation_id = correlation_id
+        self.details = dict(details or {})
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the error as the JSON object shown in `structuredContent.error` and by `--json`."""
+        facts: dict[str, object] = {
+            "code": self.error_code,
+            "message": self.message,
+            "next_step": self.next_step,
+            "retryable": self.retryable,
+        }
+        if self.http_status is not None:
+            facts["http_status"] = self.http_status
+        if self.correlation_id is not None:
+            facts["correlation_id"] = self.correlation_id
+        return facts | self.details
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One argument that breaks one rule."""
+
+    argument: str
+    rule: str
+    example: object | None = field(default=None)
+
+
+class InvalidArguments(KallyError):
+    """Arguments that the command's declaration refuses. Nothing was sent."""
+
+    code = "invalid_arguments"
+
+    def __init__(self, tool: str, problems: Sequence[Problem]) -> None:
+        import json
+
+        lines: list[str] = []
+        for problem in problems:
+            line = f"{problem.argument}: {problem.rule}"
+            if problem.example is not None:
+                line += f" For example: {json.dumps(problem.example, ensure_ascii=False)}."
+            lines.append(line)
+        super().__init__(
+            f"{tool} was not run, nothing was sent. " + " ".join(lines),
+            next_step="Correct the arguments named and run the tool again.",
+            details={
+                "arguments": [
+                    {"argument": p.argument, "rule": p.rule} | ({} if p.example is None else {"example": p.example})
+                    for p in problems
+                ]
+            },
+        )
+        self.problems = tuple(problems)
+
+
+class UnknownCommand(KallyError):
+    """No command of this name, or one that this server does not show."""
+
+    code = "unknown_tool"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Unknown tool: {name}", next_step="Take the name from tools/list.")
+
+
+class InvalidSettings(KallyError):
+    """A flag, environment variable or file that cannot be used. The program does not start with it."""
+
+    code = "invalid_settings"
+
+
+class SignInRequired(KallyError):
+    """The run needs an access token and there is no valid one."""
+
+    code = "sign_in_required"
+
+
+class SignInPending(SignInRequired):
+    """A sign-in was started and waits for a person to approve it."""
+
+    code = "sign_in_pending"
+
+
+class SignInFailed(KallyError):
+    """A sign-in ended without a token: refused, expired, or the service could not be used."""
+
+    code = "sign_in_failed"
+
+
+class ApiError(KallyError):
+    """The API answered, and the answer was no. `error_code` is the API's own code where it is documented."""
+
+    code = "http_error"
+
+
+class TransportError(KallyError):
+    """The request got no answer, or one that cannot be understood.
+
+    `details["outcome"]` is "unknown" where the service may have acted all the same.
+    """
+
+    code = "connection_failed"
