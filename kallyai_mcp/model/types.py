@@ -1,7 +1,7 @@
 """Types of arguments that several commands share, each with the rule that holds everywhere.
 
-Sources: "formats" in the facts of the API, and the standards named. Patterns spell out `[0-9]`, since the class of digits
-also matches those of other scripts.
+Sources: "formats" in the facts of the API, and the standards named. Patterns spell out `[0-9]`, since the class of
+digits also matches those of other scripts.
 """
 
 from __future__ import annotations
