@@ -6,6 +6,7 @@ README are made from the table. Nothing is read at import.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -31,7 +32,12 @@ CREDENTIAL_VARIABLES = (
 
 def is_loopback(host: str | None) -> bool:
     """Whether a host name or address reaches only this machine."""
-    return host in {"localhost", "127.0.0.1", "::1"} or (host or "").startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _origin(text: str) -> str:
@@ -228,7 +234,7 @@ class Settings:
     access_token: str | None = field(default=None, repr=False)
     sandbox: bool = False
     sandbox_data: Path | None = None
-    state_dir: Path = field(default_factory=lambda: _platform_state_dir())
+    state_dir: Path | None = None
     language: str = "en"
     timezone: str | None = None
     log_level: str = "warning"
@@ -274,15 +280,18 @@ class Settings:
         return self.timezone or _machine_zone() or "America/New_York"
 
     @property
+    def state_folder(self) -> Path:
+        """Where this program keeps its own state: as set, else the platform's folder for it."""
+        if self.state_dir is not None:
+            return self.state_dir
+        from platformdirs import user_state_path
+
+        return user_state_path("kallyai-mcp", appauthor=False)
+
+    @property
     def is_live(self) -> bool:
         """Whether requests leave this machine."""
         return not self.sandbox and not is_loopback(urlsplit(self.api_url).hostname)
-
-
-def _platform_state_dir() -> Path:
-    from platformdirs import user_state_path
-
-    return user_state_path("kallyai-mcp", appauthor=False)
 
 
 def _machine_zone() -> str | None:

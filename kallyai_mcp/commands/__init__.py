@@ -4,9 +4,42 @@ A new domain is one more module and one more name here; a new command is one cla
 in `kallyai_mcp/examples/<domain>.json`.
 """
 
+from kallyai_mcp.commands.actions import actions
 from kallyai_mcp.commands.ask import ask
+from kallyai_mcp.commands.auth import auth
+from kallyai_mcp.commands.budget import budget
 from kallyai_mcp.commands.calls import calls
+from kallyai_mcp.commands.channels import channels
+from kallyai_mcp.commands.coord import coord
+from kallyai_mcp.commands.credits import credits_
+from kallyai_mcp.commands.email import email
+from kallyai_mcp.commands.inbound import inbound
+from kallyai_mcp.commands.messages import messages
+from kallyai_mcp.commands.notifications import notifications
+from kallyai_mcp.commands.outreach import outreach
+from kallyai_mcp.commands.phone import phone
+from kallyai_mcp.commands.referrals import referrals
+from kallyai_mcp.commands.search import search
+from kallyai_mcp.commands.subscription import subscription
 
-DOMAINS = (ask, calls)
+DOMAINS = (
+    ask,
+    coord,
+    calls,
+    inbound,
+    phone,
+    actions,
+    messages,
+    search,
+    email,
+    channels,
+    outreach,
+    budget,
+    credits_,
+    subscription,
+    referrals,
+    notifications,
+    auth,
+)
 
 __all__ = ["DOMAINS"]

@@ -160,7 +160,7 @@ class CancelCall(Args):
     idempotent=True,
 )
 class RescheduleCall(Args):
-    """Move a call that has not begun to another date or time; it is then placed by itself."""
+    """Move a call that has not begun to another date or time. It is then placed by itself and rings a real person."""
 
     call_id: CallId
     date: Date = optional("New date.")

@@ -23,6 +23,8 @@ class Args(BaseModel):
         defer_build=True,
         hide_input_in_errors=True,
         allow_inf_nan=False,
+        # Only text with a bound is checked for lone surrogates, which no request could carry (RFC 8259, 8.2).
+        str_min_length=0,
     )
 
     @model_validator(mode="before")

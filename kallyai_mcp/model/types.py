@@ -6,9 +6,10 @@ digits also matches those of other scripts.
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -79,11 +80,22 @@ def _segment(value: str) -> str:
     return value
 
 
+def _sendable(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        raise _rule("must hold nothing but valid text, finite numbers, true, false, null, lists and objects.") from None
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
 """Text that says something."""
 
 Segment = Annotated[str, Field(min_length=1), AfterValidator(_segment)]
 """An opaque identifier that fills one segment of a path."""
+
+Object = Annotated[dict[str, Any], AfterValidator(_sendable)]
+"""A JSON object (RFC 8259) of any shape."""
 
 Count = Annotated[int, Field(ge=1)]
 """A whole number of at least one."""

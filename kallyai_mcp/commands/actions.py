@@ -1,0 +1,270 @@
+"""Things done for the user: calendar, bookings, bills, orders, mail through the outbox, and the log of it all."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, group, optional
+from kallyai_mcp.model.types import Count, Date, DateTime, Email, Limit, Segment, Text, Time
+
+actions = Domain("actions", "Calendar, bookings, bills, rides, errands and outgoing mail, with a log and undo.")
+
+QueuedEmailId = Annotated[Segment, Field(description="Email id from kallyai_actions_email_outbox.")]
+
+
+@actions.command("calendar create", "POST /v1/actions/calendar/events", Effect.WRITE)
+class CreateCalendarEvent(Args):
+    """Put an event into the user's calendar. kallyai_actions_calendar_delete takes it out again."""
+
+    title: Text = arg("Title.")
+    start: DateTime = arg("Begin, local: YYYY-MM-DDTHH:MM.")
+    end: DateTime = optional("End, likewise.")
+    location: str = optional("Place.")
+    description: str = optional("Details.")
+
+
+@actions.command("calendar slots", "GET /v1/actions/calendar/slots", Effect.READ, idempotent=True)
+class ListFreeSlots(Args):
+    """List free times in the user's calendar."""
+
+    date: Date = optional("Day to look at.")
+    duration: Count = optional("Length needed, in minutes.", wire="duration_minutes")
+
+
+@actions.command("calendar sync", "POST /v1/actions/calendar/sync", Effect.WRITE, idempotent=True, slow=True)
+class SyncCalendar(Args):
+    """Bring the calendar up to date with the user's Google or Outlook calendar. May take minutes."""
+
+
+@actions.command("calendar delete", "DELETE /v1/actions/calendar/events/{event_id}", Effect.DESTROY, idempotent=True)
+class DeleteCalendarEvent(Args):
+    """Remove an event from the calendar for good."""
+
+    event_id: Annotated[Segment, Field(description="Event id from kallyai_actions_calendar_create.")]
+
+
+@actions.command(
+    "restaurant search",
+    "POST /v1/actions/bookings/restaurants/search",
+    Effect.READ,
+    costs_credits=True,
+    slow=True,
+    third_party_text=True,
+    answer={
+        "results": each(
+            "The restaurants found.",
+            {
+                "id": "Identifier, for restaurant_id of kallyai_actions_booking_create.",
+                "name": "Name.",
+                "cuisine": "Kind of food.",
+                "rating": "Rating by guests.",
+                "price_range": "How dear it is, as currency signs.",
+                "phone": "Phone number in E.164 form.",
+                "address": "Street address.",
+                "availability": "Whether a table is free at the time wanted, where known.",
+            },
+        )
+    },
+)
+class SearchRestaurants(Args):
+    """Find restaurants, and free tables where known. Spends credits. Then kallyai_actions_booking_create."""
+
+    query: Text = arg("What to look for.", cli=Cli.WORDS)
+    location: str = optional("Where.")
+    party_size: Count = optional("People.")
+    date: Date = optional("Day wanted.")
+    time: Time = optional("Time wanted, HH:MM.")
+
+
+@actions.command(
+    "booking create",
+    "POST /v1/actions/bookings",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    third_party_text=True,
+)
+class CreateBooking(Args):
+    """Book a table, room or service in the user's name. Contacts the business and spends credits."""
+
+    type: Literal["restaurant", "hotel", "service", "other"] = arg("What to book.")
+    restaurant_id: str = optional("Id from kallyai_actions_restaurant_search.")
+    date: Date = optional("Day.")
+    time: Time = optional("Time, HH:MM.")
+    party_size: Count = optional("People.")
+    name: str = optional("Name to book under.")
+    notes: str = optional("Wishes for the place.")
+
+
+@actions.command(
+    "booking cancel",
+    "DELETE /v1/actions/bookings/{booking_id}",
+    Effect.DESTROY,
+    contacts_people=True,
+    idempotent=True,
+)
+class CancelBooking(Args):
+    """Call a booking off. The business is told, and the place may be gone."""
+
+    booking_id: Annotated[Segment, Field(description="Booking id from kallyai_actions_booking_create.")]
+
+
+@actions.command(
+    "bill analyze",
+    "POST /v1/actions/bills/analyze",
+    Effect.READ,
+    costs_credits=True,
+    slow=True,
+    answer={
+        "analysis": group(
+            "The judgement.",
+            {
+                "fair_price_range": "What would be fair, as text.",
+                "overcharge_detected": "Whether the bill looks too high.",
+                "savings_potential": "What could be saved, as text.",
+                "recommendations": "What to do about it.",
+            },
+        )
+    },
+)
+class AnalyzeBill(Args):
+    """Judge whether a bill is fair and what could be saved. Spends credits, contacts nobody."""
+
+    description: Text = arg("The bill in words.", cli=Cli.WORDS)
+    amount: float = optional("Sum on the bill.")
+    provider: str = optional("Who issued it.")
+
+
+@actions.command(
+    "bill dispute", "POST /v1/actions/bills/dispute", Effect.WRITE, costs_credits=True, contacts_people=True
+)
+class DisputeBill(Args):
+    """Contest a charge with the company that billed it. Contacts the company and spends credits."""
+
+    description: Text = arg("The bill in words.", cli=Cli.WORDS)
+    amount: float = optional("Sum on the bill.")
+    provider: str = optional("Who issued it.")
+    reason: str = optional("Why the charge is wrong.")
+
+
+@actions.command("ride", "POST /v1/actions/tasks/ride", Effect.WRITE, costs_credits=True, contacts_people=True)
+class OrderRide(Args):
+    """Order a real ride for the user; a driver comes. Spends credits."""
+
+    pickup: Text = arg("Where it starts.")
+    destination: Text = arg("Where it goes.")
+    time: DateTime = optional("When, local: YYYY-MM-DDTHH:MM.", wire="pickup_time")
+
+
+@actions.command("food", "POST /v1/actions/tasks/food", Effect.WRITE, costs_credits=True, contacts_people=True)
+class OrderFood(Args):
+    """Order real food to be delivered. Spends credits."""
+
+    description: Text = arg("The order in words.", cli=Cli.WORDS)
+    address: str = optional("Where to deliver.", wire="delivery_address")
+
+
+@actions.command("errand", "POST /v1/actions/tasks/errand", Effect.WRITE, costs_credits=True, contacts_people=True)
+class RunErrand(Args):
+    """Have somebody run an errand for the user. Spends credits."""
+
+    description: Text = arg("The errand in words.", cli=Cli.WORDS)
+
+
+@actions.command("email send", "POST /v1/actions/email/send", Effect.WRITE, costs_credits=True)
+class DraftEmail(Args):
+    """Write an email and queue it; nothing leaves until kallyai_actions_email_approve. Spends credits."""
+
+    to: Email = arg("Recipient.")
+    subject: Text = arg("Subject line.")
+    body: Text = arg("Text of the email.", cli=Cli.WORDS)
+    cc: Email = optional("One more recipient.")
+
+
+@actions.command(
+    "email approve",
+    "POST /v1/actions/email/{email_id}/approve",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+)
+class SendQueuedEmail(Args):
+    """Send a queued email to its recipient now. It cannot be called back. Spends credits."""
+
+    email_id: QueuedEmailId
+
+
+@actions.command("email cancel", "POST /v1/actions/email/{email_id}/cancel", Effect.DESTROY, idempotent=True)
+class CancelQueuedEmail(Args):
+    """Drop a queued email before it is sent."""
+
+    email_id: QueuedEmailId
+
+
+@actions.command(
+    "email outbox",
+    "GET /v1/actions/email/outbox",
+    Effect.READ,
+    idempotent=True,
+    answer={
+        "emails": each(
+            "Emails queued and sent.",
+            {
+                "id": "Identifier, for approving, cancelling and reading replies.",
+                "to": "Recipient.",
+                "subject": "Subject line.",
+                "status": "How far it is; pending_approval waits for kallyai_actions_email_approve.",
+                "created_at": "When it was written.",
+            },
+        )
+    },
+)
+class ListOutbox(Args):
+    """List emails queued or sent through kallyai_actions_email_send, with ids and states."""
+
+
+@actions.command(
+    "email replies",
+    "GET /v1/actions/email/{email_id}/replies",
+    Effect.READ,
+    idempotent=True,
+    third_party_text=True,
+)
+class ListEmailReplies(Args):
+    """List the answers that came to an email sent from the outbox."""
+
+    email_id: QueuedEmailId
+
+
+@actions.command(
+    "log",
+    "GET /v1/actions/log",
+    Effect.READ,
+    idempotent=True,
+    third_party_text=True,
+    answer={
+        "actions": each(
+            "What was done.",
+            {
+                "id": "Identifier, for kallyai_actions_undo.",
+                "type": "calendar, booking, bill, ride, food, errand or email.",
+                "description": "What it was.",
+                "status": "How it stands.",
+                "created_at": "When it was done.",
+                "undoable": "Whether kallyai_actions_undo can take it back.",
+            },
+        )
+    },
+)
+class ListActions(Args):
+    """List what the assistant has done, and what kallyai_actions_undo can take back."""
+
+    type: Literal["calendar", "booking", "bill", "ride", "food", "errand", "email"] = optional("Only this kind.")
+    limit: Limit = optional()
+
+
+@actions.command("undo", "POST /v1/actions/{action_id}/undo", Effect.DESTROY, contacts_people=True, idempotent=True)
+class UndoAction(Args):
+    """Take back an action whose log entry says undoable. May cancel a real booking or contact people."""
+
+    action_id: Annotated[Segment, Field(description="Action id from kallyai_actions_log.")]

@@ -1,0 +1,124 @@
+"""Phone numbers that the user holds at KallyAI."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.model.types import Country, PhoneNumber, Segment, Text
+
+phone = Domain("phone", "Hold phone numbers: find, verify, forward and release them.")
+
+PhoneNumberId = Annotated[Segment, Field(description="Number id from kallyai_phone_list.")]
+CountryCode = Annotated[Country, Field(description="Two-letter country code.")]
+
+
+@phone.command(
+    "list",
+    "GET /v1/phone-numbers",
+    Effect.READ,
+    idempotent=True,
+    answer={
+        "phone_numbers": each(
+            "The numbers held.",
+            {
+                "id": "Identifier, for the other phone tools.",
+                "phone_number": "The number in E.164 form.",
+                "iso_country": "Country it belongs to, two letters.",
+            },
+        )
+    },
+)
+class ListPhoneNumbers(Args):
+    """List the phone numbers the user holds at KallyAI, with their ids."""
+
+
+@phone.command("info", "GET /v1/phone-numbers/{phone_number_id}/details", Effect.READ, idempotent=True)
+class ShowPhoneNumber(Args):
+    """Show what one number can do and how it is set up, forwarding and caller name included."""
+
+    phone_number_id: PhoneNumberId
+
+
+@phone.command("countries", "GET /v1/phone-numbers/supported-countries", Effect.READ, idempotent=True)
+class ListSupportedCountries(Args):
+    """List the countries in which numbers and calls are offered."""
+
+
+@phone.command("available", "GET /v1/phone-numbers/available", Effect.READ, idempotent=True)
+class FindAvailableNumbers(Args):
+    """Look for numbers that can be had in a country. Then kallyai_phone_provision."""
+
+    country: CountryCode
+    area_code: str = optional("Only this area code.")
+
+
+@phone.command("provision", "POST /v1/phone-numbers/provision", Effect.WRITE, costs_money=True)
+class ProvisionPhoneNumber(Args):
+    """Take a new phone number into use. It may cost money and no price is documented: ask the user first."""
+
+    country: CountryCode
+    area_code: str = optional("Area code wanted.")
+
+
+@phone.command(
+    "forwarding",
+    "PUT /v1/phone-numbers/{phone_number_id}/forwarding",
+    Effect.WRITE,
+    diverts=True,
+    idempotent=True,
+)
+class ForwardCalls(Args):
+    """Forward all calls to a number elsewhere, until kallyai_phone_remove_forwarding. Diverts the user's calls."""
+
+    phone_number_id: PhoneNumberId
+    target: PhoneNumber = arg("Number to receive them, E.164.", wire="forwarding_number")
+
+
+@phone.command(
+    "remove-forwarding",
+    "DELETE /v1/phone-numbers/{phone_number_id}/forwarding",
+    Effect.DESTROY,
+    diverts=True,
+    idempotent=True,
+)
+class StopForwarding(Args):
+    """Stop forwarding a number's calls. Changes who gets the user's calls."""
+
+    phone_number_id: PhoneNumberId
+
+
+@phone.command("verify-start", "POST /v1/phone-numbers/verify/start", Effect.WRITE, contacts_people=True)
+class SendVerificationCode(Args):
+    """Have a code sent to a phone number, to prove that it is the user's. Then kallyai_phone_verify_check."""
+
+    number: PhoneNumber = arg("Number to verify, E.164.", wire="phone_number", cli=Cli.POSITIONAL)
+
+
+@phone.command("verify-check", "POST /v1/phone-numbers/verify/check", Effect.WRITE)
+class CheckVerificationCode(Args):
+    """Verify a number with the code that kallyai_phone_verify_start sent to it; the user reads it out."""
+
+    number: PhoneNumber = arg("Number being verified, E.164.", wire="phone_number", cli=Cli.POSITIONAL)
+    code: Text = arg("Code received.", sensitive=True)
+
+
+@phone.command(
+    "caller-id",
+    "PUT /v1/phone-numbers/{phone_number_id}/caller-id",
+    Effect.WRITE,
+    diverts=True,
+    idempotent=True,
+)
+class SetCallerName(Args):
+    """Set the name that people see when they are called from a number."""
+
+    phone_number_id: PhoneNumberId
+    name: Text = arg("Name to show.", wire="caller_id_name")
+
+
+@phone.command("release", "DELETE /v1/phone-numbers/{phone_number_id}", Effect.DESTROY, idempotent=True)
+class ReleasePhoneNumber(Args):
+    """Give a number up for good. It cannot be had back, and calls to it no longer reach the user."""
+
+    phone_number_id: PhoneNumberId

@@ -1,0 +1,56 @@
+"""Research on the web and among businesses."""
+
+from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.model.types import Text
+
+search = Domain("search", "Find businesses, prices and facts.")
+
+
+@search.command(
+    "run",
+    "POST /v1/search",
+    Effect.READ,
+    costs_credits=True,
+    slow=True,
+    third_party_text=True,
+    answer={
+        "results": each(
+            "What was found.",
+            {
+                "title": "Name of the business or page.",
+                "description": "What it is or offers.",
+                "phone": "Number, for kallyai_calls_make.",
+                "address": "Street address.",
+                "rating": "Mean rating.",
+                "price_range": "Price level in $ signs.",
+                "url": "Web address.",
+            },
+        ),
+        "credits_used": "Credits charged.",
+    },
+)
+class RunSearch(Args):
+    """Research a question or find businesses thoroughly, with numbers and addresses.
+
+    Spends credits; may take minutes. kallyai_calls_make can phone what is found.
+    """
+
+    query: Text = arg("What to find out.", cli=Cli.WORDS)
+    location: str = optional("Place to search around.")
+
+
+@search.command("quick", "POST /v1/search/quick", Effect.READ, costs_credits=True, third_party_text=True)
+class RunQuickSearch(Args):
+    """Look something up fast, in less detail than kallyai_search_run. Spends credits."""
+
+    query: Text = arg("What to look up.", cli=Cli.WORDS)
+
+
+@search.command("history", "GET /v1/search/history", Effect.READ, idempotent=True, third_party_text=True)
+class ListSearches(Args):
+    """List the searches made so far."""
+
+
+@search.command("sources", "GET /v1/search/sources", Effect.READ, idempotent=True)
+class ListSearchSources(Args):
+    """List the sources that searches draw on."""

@@ -1,0 +1,62 @@
+"""The plan that the user pays for."""
+
+from typing import Literal
+
+from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, group, optional
+
+subscription = Domain("subscription", "See and change the user's plan.")
+
+
+@subscription.command(
+    "status",
+    "GET /v1/subscriptions/status",
+    Effect.READ,
+    idempotent=True,
+    answer={
+        "plan_type": "The plan: starter, pro, power or business.",
+        "status": "State of the subscription.",
+        "current_period_start": "Begin of the billing period.",
+        "current_period_end": "End of the billing period.",
+        "pending_change": group(
+            "A downgrade that is scheduled; kallyai_subscription_cancel_change drops it.",
+            {"new_plan": "Plan to come.", "effective_date": "When it comes."},
+        ),
+    },
+)
+class ShowSubscription(Args):
+    """Show the current plan, its period and any change that is pending."""
+
+
+@subscription.command(
+    "change-plan",
+    "POST /v1/subscriptions/change-plan",
+    Effect.WRITE,
+    costs_money=True,
+    answer={
+        "success": "Whether the change was accepted.",
+        "change_type": "upgrade (at once), downgrade_scheduled (from the next period) or refresh (period starts anew).",
+        "new_plan": "The plan chosen.",
+        "bonus_minutes": "Leftover of an older billing; ignore.",
+        "new_period_start": "Begin of the new billing period.",
+        "new_period_end": "End of the new billing period.",
+    },
+)
+class ChangePlan(Args):
+    """Move to another plan. Costs money: upgrades at once, downgrades from the next period.
+
+    Naming the plan in force starts a new period at once. Ask the user first; at most three changes an hour.
+    """
+
+    plan: Literal["starter", "pro", "power", "business"] = arg("Plan.", wire="new_plan", cli=Cli.POSITIONAL)
+    annual: bool = optional("Bill by the year.")
+
+
+@subscription.command(
+    "cancel-change",
+    "DELETE /v1/subscriptions/pending-change",
+    Effect.DESTROY,
+    idempotent=True,
+    answer={"success": "Whether it was dropped.", "message": "What happened, in words."},
+)
+class CancelPlanChange(Args):
+    """Drop a scheduled downgrade and stay on the plan, at its price."""

@@ -1,0 +1,42 @@
+"""Nothing secret or personal reaches a log."""
+
+import io
+import logging
+
+import pytest
+
+from kallyai_mcp.logs import MaskingFormatter
+from kallyai_mcp.privacy import mask
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("Authorization: Bearer abc.def-123", "Authorization: [secret]"),
+        ("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1NzcifQ.sig", "got [secret]"),
+        ("kallyai_sandbox_rt_0123", "[secret]"),
+        ('{"access_token": "opaque", "expires_in": 3600}', '{"access_token": "[secret]", "expires_in": 3600}'),
+        ("/v1/channels/email/verify?token=opaque&x=1", "/v1/channels/email/verify?token=[secret]&x=1"),
+        ("dialled +12025550143 and (202) 555-0143", "dialled [number] and [number]"),
+        ("wrote to front.desk@hotel.example", "wrote to [address]"),
+        ("took 12.5 s on 2026-03-02", "took 12.5 s on 2026-03-02"),
+    ],
+)
+def test_secrets_and_persons_are_masked(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+def test_a_traceback_is_masked_too() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(MaskingFormatter("%(message)s"))
+    logger = logging.Logger("masking")
+    logger.addHandler(handler)
+    try:
+        int("Bearer s3cret for +12025550143")
+    except ValueError:
+        logger.exception("run of %s failed", "+447700900123")
+    assert "s3cret" not in stream.getvalue()
+    assert "2025550143" not in stream.getvalue()
+    assert "7700900123" not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
