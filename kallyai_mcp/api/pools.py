@@ -1,0 +1,101 @@
+"""The connections to one origin, shared by all runs.
+
+Requests go straight to the HTTP library's transport: there are no redirects, cookies, credentials or hooks for its
+client to look after. A pool looks at each idle connection of its own for every request, so several small pools serve
+many requests at once better than a large one.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx2
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+SHARE = 4
+"""Requests in flight in a pool from which on the next pool is used."""
+
+MOST = 32
+"""Pools that are made at most; then the emptiest is used."""
+
+LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=15)
+"""Idle connections are given up before a server or a proxy is likely to, so that a request rarely meets a dead one."""
+
+
+@dataclass(slots=True)
+class _Pool:
+    transport: httpx2.AsyncBaseTransport
+    in_flight: int = 0
+
+
+class Pools:
+    """Pools of connections, made as they are needed.
+
+    Args:
+        is_encrypted: Whether a connection needs the system's certificates; loading them takes longer than a request.
+        proxy: HTTP proxy, if any.
+        limits: How many connections each pool keeps.
+        transport: Replaces the network, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        is_encrypted: bool,
+        proxy: str | None,
+        limits: httpx2.Limits,
+        transport: httpx2.AsyncBaseTransport | None,
+    ) -> None:
+        self._is_encrypted = is_encrypted or proxy is not None
+        self._proxy = proxy
+        self._limits = limits
+        self._transport = transport
+        self._context: ssl.SSLContext | None = None
+        self._pools: list[_Pool] = []
+
+    async def aclose(self) -> None:
+        """Close all connections. A later request opens new ones."""
+        pools, self._pools = self._pools, []
+        for pool in pools:
+            await pool.transport.aclose()
+
+    @asynccontextmanager
+    async def answered(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Response]:
+        """Send a request and give the answer, whose body is yet to be read, for the length of the block.
+
+        Raises:
+            httpx2.TransportError: The connection failed.
+        """
+        pool = self._choose()
+        pool.in_flight += 1
+        try:
+            response = await pool.transport.handle_async_request(request)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        finally:
+            pool.in_flight -= 1
+
+    def _choose(self) -> _Pool:
+        for pool in self._pools:
+            if pool.in_flight < SHARE:
+                return pool
+        if len(self._pools) >= MOST:
+            return min(self._pools, key=lambda pool: pool.in_flight)
+        self._pools.append(_Pool(self._transport or self._new_transport()))
+        return self._pools[-1]
+
+    def _new_transport(self) -> httpx2.AsyncBaseTransport:
+        if self._context is None:
+            self._context = (
+                httpx2.create_ssl_context(trust_env=False)
+                if self._is_encrypted
+                else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            )
+        return httpx2.AsyncHTTPTransport(verify=self._context, trust_env=False, proxy=self._proxy, limits=self._limits)
