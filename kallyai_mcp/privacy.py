@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 
-_SECRET = re.compile(
-    r"(?i)\bbearer\s+[^\s\"',]+"
-    r"|\bkallyai_sandbox_(?!at_demo\b)\w+"
-    r"|\beyJ[\w-]{8,}(?:\.[\w-]+)*"
-    r"|(?<=token=)[^\s&\"']+|(?<=code=)[^\s&\"']+"
+_KEPT = (
+    r"(?P<kept>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # UUID (RFC 9562)
+    r"|(?<![\d+-])(?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?)?(?![\d-]))"  # ISO 8601
+)
+_PERSONAL = re.compile(
+    _KEPT + r"|(?P<secret>(?i:\bbearer)\s+[^\s\"',]+|(?<=token=)[^\s&\"']+|(?<=code=)[^\s&\"']+"
     r"|(?<=_token\": \")[^\"]+|(?<=_token\":\")[^\"]+|(?<=_token': ')[^']+"
+    r"|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bkallyai_sandbox_\w+|[\w-]{40,})"
+    r"|(?P<address>[^\s@<>()\[\]\"',;:]{1,64}(?:@|%40)[^\s@<>()\[\]\"',;:]+)"
+    r"|(?P<number>\+?\d(?:[\s().\-/]{0,3}\d){6,})"
 )
-_EMAIL = re.compile(r"[\w.+-]+@(?:[\w-]+\.)+\w+")
-_PHONE = re.compile(
-    r"\+\d(?:[ ().-]{0,2}\d){6,}"  # international, however it is spaced
-    r"|(?<![\w.-])\(?\d{2,4}\)?[ .-]\d{3,4}[ .-]?\d{3,4}(?![\w-])"  # in groups, which a date is not
-    r"|(?<![\w.-])\d{8,15}(?![\w-])"
-)
+_WORDS = {"address": "[address]", "secret": "[secret]", "number": "[number]"}
 
 
 def mask(text: str) -> str:
-    """Replace tokens, mail addresses and phone numbers by what kind of thing stood there."""
-    text = _SECRET.sub("[secret]", text)
-    text = _EMAIL.sub("[address]", text)
-    return _PHONE.sub("[number]", text)
+    """Replace tokens, mail addresses and phone numbers by what kind of thing stood there.
+
+    A run of seven or more digits counts as a number, with blanks, dots, dashes and brackets between them; a word long
+    enough to be a token counts as a secret. Identifiers in UUID form and ISO dates stay.
+    """
+    return _PERSONAL.sub(_replace, text)
+
+
+def _replace(found: re.Match[str]) -> str:
+    return _WORDS.get(found.lastgroup or "", found.group())
