@@ -5,7 +5,6 @@
     ├── UnknownCommand      the caller's: no such command, or one that is hidden
     ├── InvalidSettings     the operator's: a flag, a variable or a file
     ├── SignInRequired      the user's: no valid token
-    │   └── SignInPending   the user's: a sign-in waits for a person
     ├── SignInFailed        the user's: a sign-in ended without a token
     ├── ApiError            the service's answer, with its own code
     └── TransportError      nobody's: the answer was not had, or not understood
@@ -21,6 +20,32 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+OWN_CODES = {
+    "invalid_arguments": "Arguments that the tool does not take; nothing was sent. Each one is named with its rule.",
+    "unknown_tool": "No command of this name.",
+    "invalid_settings": "A flag, a variable or a file of this program cannot be used.",
+    "missing_setting": "A variable that the command needs is not in the server's environment.",
+    "token_origin_mismatch": "A token of a sandbox for the live service, or the other way round; nothing was sent.",
+    "token_file_unusable": "The token file is damaged, not a plain file, or open to others; it is left as it is.",
+    "token_file_busy": "Another process holds the token file for too long.",
+    "sign_in_required": "Nobody is signed in, or the sign-in has ended.",
+    "sign_in_denied": "The person refused the sign-in.",
+    "sign_in_expired": "Nobody approved the sign-in in time.",
+    "sign_in_failed": "The sign-in ended without tokens.",
+    "refresh_failed": "The service could not renew the sign-in just now.",
+    "port_unavailable": "No port is free for the sign-in in the browser.",
+    "connection_failed": "The service cannot be reached; nothing was sent.",
+    "connection_lost": "The connection broke before the answer was complete.",
+    "timeout": "No answer came in time.",
+    "unexpected_answer": "The answer is not one of this service.",
+    "answer_too_large": "The answer is larger than anything this service sends.",
+    "redirected": "The service answered with a redirect, which is never followed.",
+    "http_error": "The service refused.",
+    "internal_error": "This program failed in a way that was not foreseen.",
+}
+"""Every code that this program gives by itself; with those of the API in `model.codes` they are all there are."""
 
 
 class KallyError(Exception):
@@ -128,12 +153,6 @@ class SignInRequired(KallyError):
     """The run needs an access token and there is no valid one."""
 
     code = "sign_in_required"
-
-
-class SignInPending(SignInRequired):
-    """A sign-in was started and waits for a person to approve it."""
-
-    code = "sign_in_pending"
 
 
 class SignInFailed(KallyError):

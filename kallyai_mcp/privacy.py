@@ -9,11 +9,11 @@ _KEPT = (
     r"|(?<![\d+-])(?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ][0-2]\d:[0-5]\d(?::[0-5]\d(?:[.,]\d+)?)?)?(?![\d-]))"  # ISO 8601
 )
 _PERSONAL = re.compile(
-    _KEPT + r"|(?P<secret>(?i:\bbearer)\s+[^\s\"',]+|(?<=token=)[^\s&\"']+|(?<=code=)[^\s&\"']+"
+    _KEPT + r"|(?P<secret>(?<=[Bb]earer )[^\s\"',]+|(?<=token=)[^\s&\"']+|(?<=code=)[^\s&\"']+"
     r"|(?<=_token\": \")[^\"]+|(?<=_token\":\")[^\"]+|(?<=_token': ')[^']+"
     r"|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bkallyai_sandbox_\w+|[\w-]{40,})"
     r"|(?P<address>[^\s@<>()\[\]\"',;:]{1,64}(?:@|%40)[^\s@<>()\[\]\"',;:]+)"
-    r"|(?P<number>\+?\d(?:[\s().\-/]{0,3}\d){6,})"
+    r"|(?P<number>\+?\(?\d(?:[\s().\-/]{0,3}\d){6,})"
 )
 _WORDS = {"address": "[address]", "secret": "[secret]", "number": "[number]"}
 

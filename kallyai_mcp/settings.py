@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 LIVE_ORIGIN = "https://api.kallyai.com"
+DEFAULT_TOKEN_FILE = "~/.kallyai_token.json"  # noqa: S105 - a path, not a secret
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LANGUAGES = ("en", "es")
 CREDENTIAL_VARIABLES = (
@@ -71,7 +72,15 @@ def _switch(text: str) -> bool:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)  # nobody has a home folder here, as in some containers; a file under it is just not found
+
+
+def default_token_file() -> Path:
+    """Return the token file of KallyAI's own command line."""
+    return _path(DEFAULT_TOKEN_FILE)
 
 
 def _one_of(*values: str) -> Callable[[str], str]:
@@ -140,7 +149,7 @@ SETTINGS = (
         "Where the tokens are kept, shared with the KallyAI command line.",
         _path,
         "--token-file",
-        "~/.kallyai_token.json",
+        DEFAULT_TOKEN_FILE,
     ),
     Setting(
         "access_token",
@@ -230,7 +239,7 @@ class Settings:
     """What the program was told. See `SETTINGS` for the meaning of each."""
 
     api_url: str = LIVE_ORIGIN
-    token_file: Path = field(default_factory=lambda: Path("~/.kallyai_token.json").expanduser())
+    token_file: Path = field(default_factory=lambda: default_token_file())
     access_token: str | None = field(default=None, repr=False)
     sandbox: bool = False
     sandbox_data: Path | None = None

@@ -12,12 +12,12 @@ from kallyai_mcp.privacy import mask
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("Authorization: Bearer abc.def-123", "Authorization: [secret]"),
+        ("Authorization: Bearer abc.def-123", "Authorization: Bearer [secret]"),
         ("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1NzcifQ.sig", "got [secret]"),
         ("kallyai_sandbox_rt_0123", "[secret]"),
         ('{"access_token": "opaque", "expires_in": 3600}', '{"access_token": "[secret]", "expires_in": 3600}'),
         ("/v1/channels/email/verify?token=opaque&x=1", "/v1/channels/email/verify?token=[secret]&x=1"),
-        ("dialled +12025550143 and (202) 555-0143", "dialled [number] and ([number]"),
+        ("dialled +12025550143 and (202) 555-0143", "dialled [number] and [number]"),
         ("wrote to front.desk@hotel.example", "wrote to [address]"),
         ("took 12.5 s on 2026-03-02", "took 12.5 s on 2026-03-02"),
     ],

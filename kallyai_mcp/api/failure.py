@@ -63,7 +63,7 @@ def refused(
         if code.code not in CODES:
             next_step = look_up(command)
     return ApiError(
-        f"{code.meaning} The service says: {text}" if text else code.meaning,
+        f"{code.meaning} The service says: {text}" if text and text != code.meaning else code.meaning,
         code=code.code,
         next_step=next_step,
         # 429 is given before anything is done (RFC 6585, 4).
