@@ -1,0 +1,61 @@
+"""Which side a token belongs to: what a sandbox issued goes to sandboxes only, what is live never does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from kallyai_mcp.errors import InvalidSettings, SignInRequired
+from kallyai_mcp.model.sandbox_marks import is_sandbox_token
+from kallyai_mcp.settings import default_token_file, is_loopback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kallyai_mcp.settings import Settings
+
+SIGN_IN = "Sign in: kallyai_login from here, or kallyai-mcp login in a terminal."
+
+
+def is_sandbox(settings: Settings) -> bool:
+    """Whether the API of these settings is a sandbox: the embedded one, or one that left its mark on this machine.
+
+    A sandbox on port N makes the file `sandboxes/N` in the state folder.
+    """
+    if settings.sandbox:
+        return True
+    parts = urlsplit(settings.api_url)
+    return is_loopback(parts.hostname) and (settings.state_folder / "sandboxes" / str(parts.port)).exists()
+
+
+def token_path(settings: Settings) -> Path:
+    """Where the tokens are kept: as set; else for a sandbox a file of its own, and otherwise the CLI's.
+
+    A token file set to the shared default counts as not set, so that a sandbox never overwrites live tokens.
+    """
+    if settings.token_file != default_token_file() or not is_sandbox(settings):
+        return settings.token_file
+    return settings.state_folder / "sandbox-token.json"
+
+
+def require_same_side(settings: Settings, token: str, *, source: str) -> None:
+    """Check that a token may be sent to the API of these settings.
+
+    Args:
+        settings: Names the API.
+        token: An access or refresh token.
+        source: Where it came from, for the text: "KALLYAI_ACCESS_TOKEN", or the file's path.
+
+    Raises:
+        InvalidSettings: The token of the environment is on the wrong side.
+        SignInRequired: The token of the file is on the wrong side.
+    """
+    if is_sandbox_token(token) and not is_loopback(urlsplit(settings.api_url).hostname):
+        fact = f"The token in {source} was issued by a sandbox and is not sent to {settings.api_url}."
+    elif is_sandbox(settings) and not is_sandbox_token(token):
+        fact = f"The token in {source} was not issued by a sandbox and is not sent to the one at {settings.api_url}."
+    else:
+        return
+    if source == "KALLYAI_ACCESS_TOKEN":
+        raise InvalidSettings(fact, next_step="Remove KALLYAI_ACCESS_TOKEN, or set a token of this service.")
+    raise SignInRequired(fact, next_step=f"{SIGN_IN} Use another --token-file to keep the tokens that are there.")

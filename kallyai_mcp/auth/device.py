@@ -1,0 +1,252 @@
+"""Device flow (RFC 8628): show an address and a code, then ask politely until a person has decided.
+
+Token requests go through Authlib. The device code leaves this module in those requests only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import anyio
+import httpx2
+
+from kallyai_mcp.auth.flow import Pending, may_be_shown, minutes
+from kallyai_mcp.auth.http import json_or_none, oauth_error
+from kallyai_mcp.auth.pair import TokenPair, as_number, is_token, lifetime, pair_from_answer
+from kallyai_mcp.errors import SignInFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kallyai_mcp.auth.clock import Clock
+    from kallyai_mcp.auth.discovery import Endpoints
+    from kallyai_mcp.auth.http import Answer, Http
+
+CLIENT_ID = "kallyai-mcp"
+PUBLIC_CLIENT = "none"
+GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
+DEFAULT_INTERVAL, LONGEST_INTERVAL = 5.0, 60.0
+SLOW_DOWN = 5.0
+DEFAULT_LIFETIME, LONGEST_LIFETIME = 600.0, 1800.0
+LONGEST_BACKOFF = 60.0
+POLL_DEADLINE = 20.0
+LONGEST_CODE = 32
+START_AGAIN = "Start the sign-in again: kallyai_login from here, or kallyai-mcp login in a terminal."
+OAUTH_ERRORS = {
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+}
+
+
+class NoDeviceFlow(Exception):
+    """The service has no device endpoint where we looked; another way of signing in is tried."""
+
+
+class DeviceFlow:
+    """One device authorization, from the code to the tokens."""
+
+    def __init__(self, http: Http, clock: Clock, endpoints: Endpoints, origin: str, answer: dict[str, Any]) -> None:
+        self._http = http
+        self._clock = clock
+        self._endpoints = endpoints
+        self._origin = origin
+        self._device_code: str = answer["device_code"]
+        self._user_code: str = answer["user_code"]
+        self._uri: str = answer["verification_uri"]
+        complete = answer.get("verification_uri_complete")
+        self._complete: str | None = complete if may_be_shown(complete, origin) else None
+        self._interval = _within(answer.get("interval"), DEFAULT_INTERVAL, LONGEST_INTERVAL)
+        self._failures = 0
+        started = clock.monotonic()
+        self._ends = started + _within(answer.get("expires_in"), DEFAULT_LIFETIME, LONGEST_LIFETIME)
+        self._next_poll = started + self._interval
+
+    @property
+    def address(self) -> str:
+        """What a browser is sent to: with the code filled in, where the service offers that."""
+        return self._complete or self._uri
+
+    def pending(self) -> Pending:
+        """How it stands, for a person."""
+        left = max(0.0, self._ends - self._clock.monotonic())
+        message = (
+            f"To sign in, open {self._uri} and enter the code {self._user_code}. kallyai-mcp on this machine then acts "
+            f"for that KallyAI account: it can phone people, send mail and spend credits. Approve only if you started "
+            f"this yourself. The code is good for {minutes(left)}."
+        )
+        if self._complete:
+            message += f" {self._complete} has the code filled in; check that the page shows {self._user_code}."
+        return Pending("device", self._uri, self._complete, self._user_code, int(left), message)
+
+    def wait(self) -> float:
+        """Seconds until the next request may be made, or the code ends."""
+        return max(0.0, min(self._next_poll, self._ends) - self._clock.monotonic())
+
+    async def step(self) -> TokenPair | None:
+        """Ask once for the tokens, if that may be done now (RFC 8628 sections 3.4 and 3.5).
+
+        Raises:
+            SignInFailed: Refused, expired, or an error after which the standard forbids to go on.
+        """
+        now = self._clock.monotonic()
+        if now >= self._ends:
+            raise self._expired()
+        if now < self._next_poll:
+            return None
+        asked_at = self._clock.now()
+        self._next_poll = now + self._interval  # holds if this run is cancelled before the answer
+        answer = await self._ask(min(POLL_DEADLINE, max(1.0, self._ends - now)))
+        pair = self._read(answer, asked_at)
+        # The interval counts from the answer, not from the request.
+        backoff = min(LONGEST_BACKOFF, self._interval * 2**self._failures) if self._failures else 0.0
+        self._next_poll = self._clock.monotonic() + max(self._interval, backoff)
+        return pair
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    async def _ask(self, deadline: float) -> tuple[int, Any] | None:
+        """Status and body of the token endpoint's answer; None where there was none."""
+        from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  # Authlib ships no types
+
+        status = 0
+
+        def observe(response: httpx2.Response) -> httpx2.Response:
+            nonlocal status
+            status = response.status_code
+            body = json_or_none(response.content)
+            if not isinstance(body, dict) or "error" in body:
+                return response
+            # Authlib trips over an expires_in that is no number, and over an expires_at of the service's own.
+            fields = {name: cast("dict[str, Any]", body).get(name) for name in ("access_token", "refresh_token")}
+            fields["expires_in"] = lifetime(cast("dict[str, Any]", body).get("expires_in"))
+            return httpx2.Response(status, json=fields, request=response.request)
+
+        options = self._http.client_options()
+        client = cast(
+            "_TokenClient",
+            AsyncOAuth2Client(client_id=CLIENT_ID, token_endpoint_auth_method=PUBLIC_CLIENT, **options),
+        )
+        client.register_compliance_hook("access_token_response", observe)
+        try:
+            with anyio.fail_after(deadline):
+                token = await client.fetch_token(
+                    self._endpoints.token, grant_type=GRANT_TYPE, device_code=self._device_code
+                )
+        except OAuthError as error:
+            return status, {"error": cast("Any", error).error}
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
+            return None
+        finally:
+            with anyio.move_on_after(1, shield=True):
+                await client.aclose()
+        return status, dict(token)
+
+    def _read(self, answer: tuple[int, Any] | None, asked_at: float) -> TokenPair | None:
+        status, body = answer or (0, None)
+        error = oauth_error(body)
+        if error is None:
+            if status == 200:
+                try:
+                    return pair_from_answer(body, asked_at=asked_at)
+                except ValueError:
+                    pass  # as good as no answer: asked again, later
+            self._failures += 1
+            return None
+        self._failures = 0
+        match error:
+            case "authorization_pending":
+                return None
+            case "slow_down":
+                self._interval += SLOW_DOWN
+                return None
+            case "access_denied":
+                raise SignInFailed(
+                    "The sign-in was refused on the page.",
+                    code="sign_in_denied",
+                    next_step="Ask the user before starting it again.",
+                )
+            case "expired_token":
+                raise self._expired()
+            case _:
+                raise _unusable(error)
+
+    def _expired(self) -> SignInFailed:
+        fact = "The code has ended before anybody approved it."
+        if self._failures:
+            fact = "The code has ended; the service's last answers could not be used."
+        return SignInFailed(fact, code="sign_in_expired", next_step=START_AGAIN, retryable=True)
+
+
+async def start_device_flow(http: Http, clock: Clock, endpoints: Endpoints, origin: str) -> DeviceFlow:
+    """Ask for a device code and a user code (RFC 8628 section 3.1).
+
+    Raises:
+        NoDeviceFlow: There is no such endpoint.
+        SignInFailed: There is one, and it does not give what it should.
+        TransportError: No answer.
+    """
+    answer = await http.exchange("POST", endpoints.device_authorization, form={"client_id": CLIENT_ID})
+    if _is_absent(answer, guessed=endpoints.source == "guess"):
+        raise NoDeviceFlow
+    error = oauth_error(answer.body)
+    fields = answer.fields
+    if answer.status != 200 or fields is None:
+        if answer.status == 429 or answer.status >= 500:
+            raise SignInFailed(
+                f"The service cannot start a sign-in at the moment (status {answer.status}).",
+                next_step="Try again in a minute.",
+                retryable=True,
+            )
+        raise _unusable(error or f"status {answer.status}")
+    fields.setdefault("verification_uri", fields.get("verification_url"))  # its name before the RFC was final
+    code = fields.get("user_code")
+    if not is_token(fields.get("device_code")) or not isinstance(code, str) or not _is_showable(code):
+        raise _unusable("no usable codes")
+    if not may_be_shown(fields.get("verification_uri"), origin):
+        raise SignInFailed(
+            "The service named a sign-in page which is not its own; it is not shown.",
+            next_step="Check the address of the API. If it is right, report this to KallyAI.",
+        )
+    return DeviceFlow(http, clock, endpoints, origin, fields)
+
+
+def _is_absent(answer: Answer, *, guessed: bool) -> bool:
+    if answer.status in {404, 405}:
+        return True
+    # At a guessed path also a page, or the API's "not signed in", means that nothing is there.
+    if not guessed or answer.status == 429 or answer.status >= 500:
+        return False
+    if answer.status == 200:
+        return "device_code" not in (answer.fields or {})
+    return oauth_error(answer.body) not in OAUTH_ERRORS | {"access_denied", "slow_down"}
+
+
+def _is_showable(code: str) -> bool:
+    return 0 < len(code) <= LONGEST_CODE and code.isascii() and code.isprintable() and bool(code.strip())
+
+
+def _within(value: object, default: float, longest: float) -> float:
+    number = as_number(value)
+    if number is None or number <= 0:
+        return default
+    return min(longest, max(1.0, number))
+
+
+def _unusable(what: str) -> SignInFailed:
+    shown = what if what in OAUTH_ERRORS or what.startswith(("status ", "no ")) else "an unknown error"
+    return SignInFailed(f"The service does not allow this sign-in ({shown}).", next_step=START_AGAIN)
+
+
+class _TokenClient(Protocol):
+    """What is used of Authlib's client, which has no types."""
+
+    def register_compliance_hook(self, hook_type: str, hook: Callable[[httpx2.Response], httpx2.Response]) -> None: ...
+
+    async def fetch_token(self, url: str, *, grant_type: str, device_code: str) -> Mapping[str, object]: ...
+
+    async def aclose(self) -> None: ...

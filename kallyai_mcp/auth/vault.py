@@ -1,0 +1,173 @@
+"""The pair in force: the token file's, or one that could not be written, while the file stays as it was.
+
+saved          the file is the truth; a file that disappeared means signed out
+not saved      memory holds the pair until the file changes (somebody else's pair, or a sign-out) or can be written
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kallyai_mcp.auth.token_file import UnreadableTokenFile
+from kallyai_mcp.errors import SignInFailed, TransportError
+from kallyai_mcp.model.sandbox_marks import is_sandbox_token
+
+if TYPE_CHECKING:
+    from kallyai_mcp.auth.clock import Clock
+    from kallyai_mcp.auth.pair import TokenPair
+    from kallyai_mcp.auth.token_file import Stamp, TokenFile
+
+SAVE_AGAIN_AFTER = 30.0
+PEER_LOOKS = 5
+PEER_PAUSE = 0.2
+JUST_WRITTEN = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsaved:
+    pair: TokenPair
+    stamp: Stamp | None
+
+
+class Vault:
+    """Keeps one account's pair. Every method that writes expects the caller to hold the file's lock."""
+
+    def __init__(self, file: TokenFile, clock: Clock) -> None:
+        self.file = file
+        self._clock = clock
+        self._unsaved: _Unsaved | None = None
+        self._save_not_before = 0.0
+
+    @property
+    def wants_saving(self) -> bool:
+        """Whether a pair waits for another try to write it, and the time for that has come."""
+        return self._unsaved is not None and self._clock.monotonic() >= self._save_not_before
+
+    def held(self) -> TokenPair | None:
+        """The pair in force; None when nobody is signed in.
+
+        Raises:
+            UnreadableTokenFile: The file is refused.
+        """
+        if self._unsaved is not None:
+            if self.file.stamp() == self._unsaved.stamp:
+                return self._unsaved.pair
+            self._unsaved = None
+        return self.file.read()
+
+    async def current(self) -> TokenPair | None:
+        """As `held`, with patience: the CLI writes the file in place, and narrows its mode only afterwards.
+
+        Raises:
+            UnreadableTokenFile: The file is refused, and was not written just now.
+        """
+        for _ in range(PEER_LOOKS):
+            try:
+                return self.held()
+            except UnreadableTokenFile:
+                stamp = self.file.stamp()
+                if stamp is not None and abs(self._clock.now() - stamp.changed_ns / 1e9) > JUST_WRITTEN:
+                    raise
+            await self._clock.sleep(PEER_PAUSE / 2)
+        return self.held()
+
+    def save(self, pair: TokenPair) -> bool:
+        """Write a pair; where that fails, keep it in memory and say so in the log. Whether it was written."""
+        try:
+            self.file.replace(pair)
+        except OSError as error:
+            self.keep_in_memory(pair, error.strerror or type(error).__name__)
+        except UnreadableTokenFile as error:
+            self.keep_in_memory(pair, error.message)
+        else:
+            self._unsaved = None
+            return True
+        return False
+
+    def keep_in_memory(self, pair: TokenPair, reason: str) -> None:
+        """Go on with a pair that is not in the file."""
+        try:
+            stamp = self.file.stamp()
+        except UnreadableTokenFile:
+            stamp = None
+        self._unsaved = _Unsaved(pair, stamp)
+        self._save_not_before = self._clock.monotonic() + SAVE_AGAIN_AFTER
+        _log.warning("New tokens could not be saved in %s (%s); only this process has them.", self.file.path, reason)
+
+    async def save_again(self) -> None:
+        """Try once more to write what is only in memory, if its lock is free."""
+        self._save_not_before = self._clock.monotonic() + SAVE_AGAIN_AFTER
+        try:
+            async with self.file.locked(0):
+                if self._unsaved is not None and self.file.stamp() == self._unsaved.stamp:
+                    self.save(self._unsaved.pair)
+        except (TransportError, UnreadableTokenFile) as error:
+            _log.debug("The token file still cannot be written: %s", error.message)
+
+    def store_refreshed(self, used: TokenPair, new: TokenPair) -> TokenPair | None:
+        """Save what a refresh brought; return the pair now in force.
+
+        Nothing is written where the user signed out meanwhile (None), or where somebody wrote a newer pair unlocked.
+        """
+        if self._unsaved is None:
+            try:
+                there = self.file.read()
+            except UnreadableTokenFile:
+                there = used
+            if there is None:
+                return None
+            if there.refresh_token != used.refresh_token and there.usable(self._clock.now()):
+                return there
+        self.save(new)
+        return new
+
+    async def peers_pair(self, used: TokenPair) -> TokenPair | None:
+        """The pair of a program that refreshed without our lock and is about to write it; None if none appears."""
+        for look in range(PEER_LOOKS + 1):
+            if look:
+                await self._clock.sleep(PEER_PAUSE)
+            try:
+                there = self.file.read()
+            except UnreadableTokenFile:
+                continue
+            if (
+                there is not None
+                and there.access_token != used.access_token
+                and there.refresh_token != used.refresh_token
+                and there.usable(self._clock.now())
+            ):
+                self._unsaved = None
+                return there
+        return None
+
+    def require_no_live_tokens(self, new: TokenPair) -> None:
+        """Check that a sandbox's pair would not be written over live tokens.
+
+        Raises:
+            SignInFailed: It would.
+        """
+        if not is_sandbox_token(new.access_token):
+            return
+        try:
+            there = self.file.read()
+        except UnreadableTokenFile:
+            return
+        if there is not None and not is_sandbox_token(there.access_token):
+            raise SignInFailed(
+                f"{self.file.path} holds live tokens; those of a sandbox are not written over them.",
+                next_step="Name another file with --token-file, or use --sandbox.",
+            )
+
+    def remove(self) -> bool:
+        """Forget the pair and remove the file. Whether there was a pair.
+
+        Raises:
+            UnreadableTokenFile: The file cannot be removed.
+        """
+        was_in_memory = self._unsaved is not None
+        self._unsaved = None
+        return self.file.remove() or was_in_memory
