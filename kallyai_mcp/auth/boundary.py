@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kallyai_mcp.errors import InvalidSettings, SignInRequired
 from kallyai_mcp.model.sandbox_marks import is_sandbox_token
-from kallyai_mcp.settings import default_token_file, is_loopback
+from kallyai_mcp.settings import Settings, default_token_file, is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from kallyai_mcp.settings import Settings
 
 SIGN_IN = "Sign in: kallyai_login from here, or kallyai-mcp login in a terminal."
 
@@ -24,8 +23,16 @@ def is_sandbox(settings: Settings) -> bool:
     """
     if settings.sandbox:
         return True
-    parts = urlsplit(settings.api_url)
-    return is_loopback(parts.hostname) and (settings.state_folder / "sandboxes" / str(parts.port)).exists()
+    mark = _mark(settings.api_url, settings.state_dir)
+    return mark is not None and mark.exists()
+
+
+@cache
+def _mark(origin: str, state_dir: Path | None) -> Path | None:
+    parts = urlsplit(origin)
+    if not is_loopback(parts.hostname):
+        return None
+    return Settings(state_dir=state_dir).state_folder / "sandboxes" / str(parts.port)
 
 
 def token_path(settings: Settings) -> Path:

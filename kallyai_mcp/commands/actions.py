@@ -16,18 +16,18 @@ QueuedEmailId = Annotated[Segment, Field(description="Email id from kallyai_acti
 class CreateCalendarEvent(Args):
     """Put an event into the user's calendar. kallyai_actions_calendar_delete takes it out again."""
 
-    title: Text = arg("Title.")
-    start: DateTime = arg("Begin, local: YYYY-MM-DDTHH:MM.")
-    end: DateTime = optional("End, likewise.")
-    location: str = optional("Place.")
-    description: str = optional("Details.")
+    title: Text = arg("Title of the event.")
+    start: DateTime = arg("Begin in the user's local time, YYYY-MM-DDTHH:MM.")
+    end: DateTime = optional("End, in the same form.")
+    location: str = optional("Where it takes place.")
+    description: str = optional("What it is about.")
 
 
 @actions.command("calendar slots", "GET /v1/actions/calendar/slots", Effect.READ, idempotent=True)
 class ListFreeSlots(Args):
     """List free times in the user's calendar."""
 
-    date: Date = optional("Day to look at.")
+    date: Date = optional("Day to look at, YYYY-MM-DD.")
     duration: Count = optional("Length needed, in minutes.", wire="duration_minutes")
 
 
@@ -70,10 +70,10 @@ class SearchRestaurants(Args):
     """Find restaurants, and free tables where known. Spends credits. Then kallyai_actions_booking_create."""
 
     query: Text = arg("What to look for.", cli=Cli.WORDS)
-    location: str = optional("Where.")
-    party_size: Count = optional("People.")
-    date: Date = optional("Day wanted.")
-    time: Time = optional("Time wanted, HH:MM.")
+    location: str = optional("City, street or district to search in.")
+    party_size: Count = optional("How many people.")
+    date: Date = optional("Day wanted, YYYY-MM-DD.")
+    time: Time = optional("Time wanted, 24-hour HH:MM.")
 
 
 @actions.command(
@@ -89,11 +89,11 @@ class CreateBooking(Args):
 
     type: Literal["restaurant", "hotel", "service", "other"] = arg("What to book.")
     restaurant_id: str = optional("Id from kallyai_actions_restaurant_search.")
-    date: Date = optional("Day.")
-    time: Time = optional("Time, HH:MM.")
-    party_size: Count = optional("People.")
+    date: Date = optional("Day of the booking, YYYY-MM-DD.")
+    time: Time = optional("Time of the booking, 24-hour HH:MM.")
+    party_size: Count = optional("How many people.")
     name: str = optional("Name to book under.")
-    notes: str = optional("Wishes for the place.")
+    notes: str = optional("Wishes to pass on, such as a quiet table.")
 
 
 @actions.command(
@@ -130,9 +130,9 @@ class CancelBooking(Args):
 class AnalyzeBill(Args):
     """Judge whether a bill is fair and what could be saved. Spends credits, contacts nobody."""
 
-    description: Text = arg("The bill in words.", cli=Cli.WORDS)
-    amount: float = optional("Sum on the bill.")
-    provider: str = optional("Who issued it.")
+    description: Text = arg("What was billed, for what and when, in words.", cli=Cli.WORDS)
+    amount: float = optional("Total of the bill, in its own currency.")
+    provider: str = optional("Company that issued it.")
 
 
 @actions.command(
@@ -141,9 +141,9 @@ class AnalyzeBill(Args):
 class DisputeBill(Args):
     """Contest a charge with the company that billed it. Contacts the company and spends credits."""
 
-    description: Text = arg("The bill in words.", cli=Cli.WORDS)
-    amount: float = optional("Sum on the bill.")
-    provider: str = optional("Who issued it.")
+    description: Text = arg("What was billed, for what and when, in words.", cli=Cli.WORDS)
+    amount: float = optional("Total of the bill, in its own currency.")
+    provider: str = optional("Company that issued it.")
     reason: str = optional("Why the charge is wrong.")
 
 
@@ -151,34 +151,34 @@ class DisputeBill(Args):
 class OrderRide(Args):
     """Order a real ride for the user; a driver comes. Spends credits."""
 
-    pickup: Text = arg("Where it starts.")
-    destination: Text = arg("Where it goes.")
-    time: DateTime = optional("When, local: YYYY-MM-DDTHH:MM.", wire="pickup_time")
+    pickup: Text = arg("Address to be picked up at.")
+    destination: Text = arg("Address to be driven to.")
+    time: DateTime = optional("When, local time, YYYY-MM-DDTHH:MM; omit for now.", wire="pickup_time")
 
 
 @actions.command("food", "POST /v1/actions/tasks/food", Effect.WRITE, costs_credits=True, contacts_people=True)
 class OrderFood(Args):
     """Order real food to be delivered. Spends credits."""
 
-    description: Text = arg("The order in words.", cli=Cli.WORDS)
-    address: str = optional("Where to deliver.", wire="delivery_address")
+    description: Text = arg("What to order, from where, in words.", cli=Cli.WORDS)
+    address: str = optional("Street address to deliver to.", wire="delivery_address")
 
 
 @actions.command("errand", "POST /v1/actions/tasks/errand", Effect.WRITE, costs_credits=True, contacts_people=True)
 class RunErrand(Args):
     """Have somebody run an errand for the user. Spends credits."""
 
-    description: Text = arg("The errand in words.", cli=Cli.WORDS)
+    description: Text = arg("What is to be done, where and by when, in words.", cli=Cli.WORDS)
 
 
 @actions.command("email send", "POST /v1/actions/email/send", Effect.WRITE, costs_credits=True)
 class DraftEmail(Args):
     """Write an email and queue it; nothing leaves until kallyai_actions_email_approve. Spends credits."""
 
-    to: Email = arg("Recipient.")
+    to: Email = arg("Recipient's mail address.")
     subject: Text = arg("Subject line.")
     body: Text = arg("Text of the email.", cli=Cli.WORDS)
-    cc: Email = optional("One more recipient.")
+    cc: Email = optional("One more mail address that gets a copy.")
 
 
 @actions.command(
@@ -211,7 +211,7 @@ class CancelQueuedEmail(Args):
             "Emails queued and sent.",
             {
                 "id": "Identifier, for approving, cancelling and reading replies.",
-                "to": "Recipient.",
+                "to": "Recipient's mail address.",
                 "subject": "Subject line.",
                 "status": "How far it is; pending_approval waits for kallyai_actions_email_approve.",
                 "created_at": "When it was written.",

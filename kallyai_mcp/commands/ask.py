@@ -20,8 +20,11 @@ ask = Domain("ask", "Hand over any request in everyday words.", prefix=())
 class AskAssistant(Args):
     """Hand any request to the assistant in everyday words; it plans the work and may phone, write, book or search.
 
-    Spends credits and may contact people. Best first choice. Follow the goal with kallyai_coord_goal.
+    Spends credits and may contact people. Best first choice for almost everything. Follow the goal_id it answers
+    with kallyai_coord_goal.
     """
 
-    message: Text = arg("The whole request, with names, dates, numbers and limits.", cli=Cli.WORDS)
+    message: Text = arg(
+        "The whole request in one go, with names, dates, places, numbers and limits such as a price.", cli=Cli.WORDS
+    )
     conversation_id: ConversationId = optional("Conversation to go on with; omit to start afresh.")

@@ -24,7 +24,7 @@ class EstimateCost(Args):
     """Estimate how many credits a task would cost. Starts nothing and is free."""
 
     type: Literal["call", "email", "search", "booking", "ride", "food", "errand"] = arg("Kind of task.")
-    description: Text = arg("The task in words.", cli=Cli.WORDS)
+    description: Text = arg("The task in words, as it would be given.", cli=Cli.WORDS)
 
 
 @budget.command(

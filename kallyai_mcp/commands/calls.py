@@ -42,38 +42,52 @@ CALL = {
 class MakeCall(Args):
     """Phone a number and have the assistant carry out one task by voice.
 
-    Rings a real person and spends credits; may take minutes. Then kallyai_calls_transcript.
+    Rings a real person, spends credits, and answers when the call is over, which may take minutes. Then
+    kallyai_calls_transcript has every word.
     """
 
-    phone: PhoneNumber = arg("Number to dial, E.164.", wire="submission.respondent_phone", cli=("-p", "--phone"))
+    phone: PhoneNumber = arg(
+        "Number to dial: +, country code, number; no blanks.", wire="submission.respondent_phone", cli=("-p", "--phone")
+    )
     task: str = arg(
-        "What to ask or settle, complete in itself.",
+        "What to ask or settle, with every fact and limit needed; the assistant knows nothing else.",
         wire="submission.task_description",
         cli=("-t", "--task"),
         min_length=10,
         max_length=1000,
     )
     category: Literal["restaurant", "clinic", "hotel", "general"] = optional(
-        "Kind of callee.", default="general", wire="submission.task_category", cli=("-c", "--category")
+        "Kind of place called.", default="general", wire="submission.task_category", cli=("-c", "--category")
     )
     language: Language = optional(
-        "Language of summaries.", wire="submission.language", cli=("-l", "--language"), setting="language"
+        "Language of the summary; default: the server's setting.",
+        wire="submission.language",
+        cli=("-l", "--language"),
+        setting="language",
     )
     call_language: Language = optional(
-        "Language spoken; default: language.", wire="submission.call_language", same_as="language"
+        "Language to speak; default: as language.", wire="submission.call_language", same_as="language"
     )
-    name: str = optional("On whose behalf.", wire="submission.user_name", max_length=100)
-    business: str = optional("Whom to reach.", wire="submission.business_name", max_length=200)
-    party_size: Annotated[Count, Field(le=50)] = optional("People.", wire="submission.party_size")
-    date: Date = optional("Date wanted.", wire="submission.appointment_date")
-    time: Time = optional("Time wanted, HH:MM.", wire="submission.appointment_time")
-    timezone: TimeZone = optional("IANA zone of date and time.", setting="timezone")
-    user_phone: PhoneNumber = optional("Call-back number, E.164.", wire="submission.user_phone")
+    name: str = optional("The user's name, to be given on the call.", wire="submission.user_name", max_length=100)
+    business: str = optional("Name of the business called.", wire="submission.business_name", max_length=200)
+    party_size: Annotated[Count, Field(le=50)] = optional(
+        "How many people the booking is for.", wire="submission.party_size"
+    )
+    date: Date = optional("Date of the appointment, YYYY-MM-DD.", wire="submission.appointment_date")
+    time: Time = optional("Time of the appointment, 24-hour HH:MM.", wire="submission.appointment_time")
+    timezone: TimeZone = optional(
+        "IANA zone of date and time, such as Europe/Madrid; default: the server's.", setting="timezone"
+    )
+    user_phone: PhoneNumber = optional("The user's number for calling back, E.164.", wire="submission.user_phone")
     time_preference_text: str = optional(
-        "Times that suit, in words.", wire="submission.time_preference_text", max_length=200
+        "Times that suit, in words, such as any weekday after 17:00.",
+        wire="submission.time_preference_text",
+        max_length=200,
     )
-    is_urgent: bool = optional("Urgent.", wire="submission.is_urgent")
-    additional_instructions: list[str] = optional("Further hints.", wire="submission.additional_instructions")
+    is_urgent: bool = optional("Whether the matter is urgent.", wire="submission.is_urgent")
+    additional_instructions: list[str] = optional(
+        "Further instructions for the call, one per entry.", wire="submission.additional_instructions"
+    )
 
 
 @calls.command(
@@ -93,7 +107,7 @@ class ListCalls(Args):
 
 @calls.command("info", "GET /v1/calls/{call_id}", Effect.READ, idempotent=True, third_party_text=True, answer=CALL)
 class ShowCall(Args):
-    """Show state, outcome and charge of one placed call."""
+    """Show state, outcome, next steps and credits charged of one placed call."""
 
     call_id: CallId
 
@@ -140,7 +154,7 @@ class GetRecording(Args):
 
 @calls.command("calendar", "GET /v1/calls/{call_id}/calendar.ics", Effect.READ, idempotent=True, calendar=True)
 class GetCalendarFile(Args):
-    """Get the appointment a call made as an iCalendar file."""
+    """Get the appointment that a call made, as an iCalendar file; not found if it made none."""
 
     call_id: CallId
 
@@ -163,8 +177,8 @@ class RescheduleCall(Args):
     """Move a call that has not begun to another date or time. It is then placed by itself and rings a real person."""
 
     call_id: CallId
-    date: Date = optional("New date.")
-    time: Time = optional("New time, HH:MM.")
+    date: Date = optional("New date, YYYY-MM-DD.")
+    time: Time = optional("New time, 24-hour HH:MM.")
 
 
 @calls.command("stop", "POST /v1/calls/{call_id}/stop", Effect.DESTROY, idempotent=True)

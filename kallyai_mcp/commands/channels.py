@@ -79,7 +79,7 @@ class ShowChannels(Args):
 class RegisterAddress(Args):
     """Register an email address as the user's own; copies and notices go there. A verification mail is sent to it."""
 
-    address: Email = arg("Address.", wire="email_address", cli=Cli.POSITIONAL)
+    address: Email = arg("Mail address of the user's own.", wire="email_address", cli=Cli.POSITIONAL)
     name: str = optional("Label, e.g. Work.", wire="label")
     primary: bool = optional("Make it the main address.", wire="is_primary")
 
@@ -111,9 +111,9 @@ class UpdateAddress(Args):
 
     email_id: AddressId
     name: str = optional("New label.", wire="label")
-    primary: bool = optional("Main address or not.", wire="is_primary")
-    receives_copies: bool = optional("Send copies there.")
-    receives_notifications: bool = optional("Send notices there.")
+    primary: bool = optional("Whether it is the main address.", wire="is_primary")
+    receives_copies: bool = optional("Whether copies of mail go there.")
+    receives_notifications: bool = optional("Whether notices go there.")
 
 
 @channels.command("email-delete", "DELETE /v1/channels/email/{email_id}", Effect.DESTROY, idempotent=True)
@@ -159,7 +159,7 @@ class ShowMailbox(Args):
 class ConnectMessenger(Args):
     """Connect WhatsApp or Telegram. The credentials come from the server's environment; never ask for them in chat."""
 
-    channel: Messenger = arg("Channel.")
+    channel: Messenger = arg("Which messenger.")
 
 
 @channels.command(
@@ -173,7 +173,7 @@ class ConnectMessenger(Args):
 class TryMessenger(Args):
     """Try the credentials in the server's environment without storing them. Then kallyai_channels_connect."""
 
-    channel: Messenger = arg("Channel.")
+    channel: Messenger = arg("Which messenger.")
 
 
 @channels.command(
@@ -186,4 +186,4 @@ class TryMessenger(Args):
 class DisconnectChannel(Args):
     """Detach a messaging channel. For email rather use kallyai_channels_email_delete."""
 
-    channel: Literal["whatsapp", "telegram", "email"] = arg("Channel.")
+    channel: Literal["whatsapp", "telegram", "email"] = arg("Which messenger.")

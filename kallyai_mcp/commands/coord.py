@@ -35,7 +35,7 @@ class MessageCoordinator(Args):
     Spends credits and may contact people.
     """
 
-    text: Text = arg("What to tell the assistant.", wire="message", cli=Cli.WORDS)
+    text: Text = arg("What to tell the assistant, in everyday words.", wire="message", cli=Cli.WORDS)
     conversation_id: ConversationId = optional("Conversation id from kallyai_coord_conversations.")
 
 

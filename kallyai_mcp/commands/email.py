@@ -82,7 +82,7 @@ class RespondToMail(Args):
     """Answer a mail in the user's writing style. The answer may go straight to the sender. Spends credits."""
 
     message_id: MailId
-    instructions: str = optional("What the answer should say.", cli=Cli.WORDS)
+    instructions: str = optional("What the answer should say; omit to leave it to the assistant.", cli=Cli.WORDS)
 
 
 @email.command("voice-profile", "GET /v1/email/voice-profile", Effect.READ, idempotent=True)

@@ -194,7 +194,7 @@ class AddInboundContact(Args):
     name: Text = arg("Person or firm.")
     phone: PhoneNumber = arg("Their number, E.164.", wire="phone_number")
     vip: bool = optional("Whether rules treat them as VIP.", wire="is_vip")
-    notes: str = optional("Remarks.")
+    notes: str = optional("Remarks for the receptionist.")
 
 
 @inbound.command("update-contact", "PUT /v1/inbound/contacts/{contact_id}", Effect.WRITE, idempotent=True)
@@ -205,7 +205,7 @@ class UpdateInboundContact(Args):
     name: str = optional("New name.")
     phone: PhoneNumber = optional("New number, E.164.", wire="phone_number")
     vip: bool = optional("Whether rules treat them as VIP.", wire="is_vip")
-    notes: str = optional("New remarks.")
+    notes: str = optional("New remarks for the receptionist.")
 
 
 @inbound.command("delete-contact", "DELETE /v1/inbound/contacts/{contact_id}", Effect.DESTROY, idempotent=True)

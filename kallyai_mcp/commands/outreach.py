@@ -26,9 +26,9 @@ States = Annotated[str, AfterValidator(_states)]
 
 LISTED_TASK = {
     "id": "Identifier, for the other outreach tools.",
-    "goal": "What the contact is about.",
+    "goal": "What to ask or tell the person, complete in itself.",
     "recipient_identifier": "Number, address or handle of the person.",
-    "recipient_name": "Who that is.",
+    "recipient_name": "The person's name.",
     "status": "pending, in_progress, completed, failed or cancelled.",
     "urgency": "How pressing it is.",
     "selected_channel": "Channel chosen.",
@@ -100,12 +100,14 @@ class ContactSomebody(Args):
     Spends credits and contacts a real person. Follow it with kallyai_outreach_task.
     """
 
-    description: Text = arg("What the contact is about.", wire="goal", cli=Cli.WORDS)
-    target: Text = arg("The person's number, address or handle.", wire="recipient_identifier")
+    description: Text = arg("What to ask or tell the person, complete in itself.", wire="goal", cli=Cli.WORDS)
+    target: Text = arg(
+        "The person's phone number (E.164), mail address or messenger handle.", wire="recipient_identifier"
+    )
     channel: Literal["call", "email", "whatsapp", "telegram"] = optional("Omit to let the service choose.")
-    recipient_name: str = optional("Who that is.")
+    recipient_name: str = optional("The person's name.")
     urgency: str = optional("How pressing, e.g. high.")
-    auto_execute: bool = optional("Start at once.")
+    auto_execute: bool = optional("Whether to start at once; false only prepares it.")
     coordination_message_id: str = optional("message_id from kallyai_ask this belongs to.")
 
 

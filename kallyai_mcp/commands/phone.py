@@ -10,7 +10,9 @@ from kallyai_mcp.model.types import Country, PhoneNumber, Segment, Text
 phone = Domain("phone", "Hold phone numbers: find, verify, forward and release them.")
 
 PhoneNumberId = Annotated[Segment, Field(description="Number id from kallyai_phone_list.")]
-CountryCode = Annotated[Country, Field(description="Two-letter country code.")]
+CountryCode = Annotated[
+    Country, Field(description="Country, two capital letters, such as US; see kallyai_phone_countries.")
+]
 
 
 @phone.command(
@@ -50,7 +52,7 @@ class FindAvailableNumbers(Args):
     """Look for numbers that can be had in a country. Then kallyai_phone_provision."""
 
     country: CountryCode
-    area_code: str = optional("Only this area code.")
+    area_code: str = optional("Only numbers of this area code, such as 212.")
 
 
 @phone.command("provision", "POST /v1/phone-numbers/provision", Effect.WRITE, costs_money=True)
@@ -58,7 +60,7 @@ class ProvisionPhoneNumber(Args):
     """Take a new phone number into use. It may cost money and no price is documented: ask the user first."""
 
     country: CountryCode
-    area_code: str = optional("Area code wanted.")
+    area_code: str = optional("Area code wanted, such as 212.")
 
 
 @phone.command(
@@ -100,7 +102,7 @@ class CheckVerificationCode(Args):
     """Verify a number with the code that kallyai_phone_verify_start sent to it; the user reads it out."""
 
     number: PhoneNumber = arg("Number being verified, E.164.", wire="phone_number", cli=Cli.POSITIONAL)
-    code: Text = arg("Code received.", sensitive=True)
+    code: Text = arg("The code the user received.", sensitive=True)
 
 
 @phone.command(
@@ -114,7 +116,7 @@ class SetCallerName(Args):
     """Set the name that people see when they are called from a number."""
 
     phone_number_id: PhoneNumberId
-    name: Text = arg("Name to show.", wire="caller_id_name")
+    name: Text = arg("Name to show to people called.", wire="caller_id_name")
 
 
 @phone.command("release", "DELETE /v1/phone-numbers/{phone_number_id}", Effect.DESTROY, idempotent=True)

@@ -35,8 +35,8 @@ class RunSearch(Args):
     Spends credits; may take minutes. kallyai_calls_make can phone what is found.
     """
 
-    query: Text = arg("What to find out.", cli=Cli.WORDS)
-    location: str = optional("Place to search around.")
+    query: Text = arg("What to find out, with what matters about it.", cli=Cli.WORDS)
+    location: str = optional("City, district or address to search around.")
 
 
 @search.command("quick", "POST /v1/search/quick", Effect.READ, costs_credits=True, third_party_text=True)

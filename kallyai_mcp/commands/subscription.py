@@ -47,8 +47,10 @@ class ChangePlan(Args):
     Naming the plan in force starts a new period at once. Ask the user first; at most three changes an hour.
     """
 
-    plan: Literal["starter", "pro", "power", "business"] = arg("Plan.", wire="new_plan", cli=Cli.POSITIONAL)
-    annual: bool = optional("Bill by the year.")
+    plan: Literal["starter", "pro", "power", "business"] = arg(
+        "Plan to move to; see kallyai_credits_plans.", wire="new_plan", cli=Cli.POSITIONAL
+    )
+    annual: bool = optional("Whether to be billed by the year instead of the month.")
 
 
 @subscription.command(
