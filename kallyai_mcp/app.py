@@ -1,0 +1,216 @@
+"""The composition root: puts the parts together for one set of settings. Heavy parts are made when first needed."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kallyai_mcp import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
+    from tempfile import TemporaryDirectory
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from kallyai_mcp.api import ApiClient
+    from kallyai_mcp.auth.session import Session
+    from kallyai_mcp.auth.sign_in import SignIn
+    from kallyai_mcp.engine import Engine
+    from kallyai_mcp.pipes import Pipes
+    from kallyai_mcp.settings import Settings
+
+
+class App:
+    """One account, one API, one engine.
+
+    Args:
+        settings: What the program was told.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._group: TaskGroup | None = None
+        self._making = anyio.Lock()
+        self._engine: Engine | None = None
+        self._api: ApiClient | None = None
+        self._session: Session | None = None
+        self._sign_in: SignIn | None = None
+        self._folder: TemporaryDirectory[str] | None = None
+
+    def live_in(self, group: TaskGroup) -> None:
+        """Take the task group in which the embedded sandbox is to run."""
+        self._group = group
+
+    async def engine(self) -> Engine:
+        """Return the engine, made with the first call.
+
+        Raises:
+            InvalidSettings: The settings cannot be used together.
+        """
+        async with self._making:
+            if self._engine is None:
+                await self._make()
+        assert self._engine is not None  # noqa: S101 - _make has set it
+        return self._engine
+
+    async def sign_in(self) -> SignIn:
+        """Return the sign-in of this account."""
+        await self.engine()
+        assert self._sign_in is not None  # noqa: S101 - _make has set it
+        return self._sign_in
+
+    async def aclose(self) -> None:
+        """Call off a sign-in under way and close what the runs used."""
+        if self._sign_in is not None:
+            await self._sign_in.close()
+        if self._api is not None:
+            await self._api.aclose()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    async def _make(self) -> None:
+        from kallyai_mcp.api import ApiClient
+        from kallyai_mcp.auth.opener import open_in_browser
+        from kallyai_mcp.auth.session import Session
+        from kallyai_mcp.auth.sign_in import SignIn
+        from kallyai_mcp.engine import Engine
+        from kallyai_mcp.engine.account import Account
+        from kallyai_mcp.model import Defaults
+
+        settings = await self._embedding() if self.settings.sandbox else self.settings
+        api = ApiClient(settings.api_url, version=__version__, proxy=settings.proxy, sandbox=settings.sandbox)
+        session = Session(settings)
+        sign_in = SignIn(session, opener=open_in_browser)
+        defaults = Defaults(settings.language, settings.zone, settings.credentials)
+        self._engine = Engine(api, session, defaults, Account(session, sign_in).commands())
+        self._api, self._session, self._sign_in = api, session, sign_in
+
+    async def _embedding(self) -> Settings:
+        """Start the sandbox and return the settings that lead to it.
+
+        A world in memory ends with this process, and so do its tokens: they are kept in a folder of this process.
+        """
+        if self._group is None:
+            raise RuntimeError("live_in comes first")
+        settings = self.settings
+        origin = await self._group.start(_embedded_sandbox, settings)
+        if settings.sandbox_data is None:
+            from pathlib import Path
+            from tempfile import TemporaryDirectory
+
+            self._folder = TemporaryDirectory(prefix="kallyai-sandbox-", ignore_cleanup_errors=True)
+            settings = replace(settings, token_file=Path(self._folder.name) / "token.json")
+        return replace(settings, api_url=origin)
+
+
+async def _embedded_sandbox(settings: Settings, *, task_status: TaskStatus[str]) -> None:
+    from kallyai_mcp.sandbox.serve import SandboxOptions, serving
+
+    async with serving(SandboxOptions(file=settings.sandbox_data)) as served:
+        task_status.started(served.origin)
+        await anyio.sleep_forever()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[App]:
+    """Give an app for as long as the block lasts, its sandbox included."""
+    app = App(settings)
+    async with anyio.create_task_group() as group:
+        app.live_in(group)
+        try:
+            yield app
+        finally:
+            with anyio.CancelScope(shield=True):
+                await app.aclose()
+            group.cancel_scope.cancel()
+
+
+async def serve(settings: Settings, pipes: Pipes) -> None:
+    """Serve one host over its pipes until it leaves."""
+    from kallyai_mcp.server import build_server, load_tools, serve_stdio
+
+    app = App(settings)
+    group: TaskGroup | None = None
+    warmed = False
+
+    def started() -> None:
+        nonlocal warmed
+        if not warmed and group is not None:
+            warmed = True
+            group.start_soon(anyio.to_thread.run_sync, warm_up)
+
+    def tasks(living: TaskGroup) -> None:
+        nonlocal group
+        group = living
+        app.live_in(living)
+
+    server = build_server(load_tools(), app.engine, started=started)
+    await serve_stdio(server, pipes, tasks=tasks, close=app.aclose)
+
+
+def warm_up() -> None:
+    """Import what the first run needs, and let the garbage collector work again, without what will stay anyway.
+
+    It was off since the start of the program: collecting while importing is a tenth of the start-up.
+    """
+    import gc
+
+    for module in ("api", "auth.sign_in", "catalog", "engine.account"):
+        importlib.import_module(f"kallyai_mcp.{module}")
+    gc.freeze()
+    gc.enable()
+
+
+class Program:
+    """What the terminal can have done. The parts it needs are made here, since they are no business of its floor.
+
+    Args:
+        pipes: To the host, where they are taken already.
+    """
+
+    def __init__(self, pipes: Pipes | None = None) -> None:
+        self._pipes = pipes
+
+    def serve(self, settings: Settings) -> None:
+        """Serve stdio until the host leaves; nothing but the protocol reaches stdout."""
+        from kallyai_mcp.logs import configure
+        from kallyai_mcp.pipes import take_pipes
+
+        pipes = self._pipes or take_pipes()
+        configure(settings.log_level)
+        anyio.run(serve, settings, pipes)
+
+    def running(self, settings: Settings) -> AbstractAsyncContextManager[App]:
+        """Give an app for as long as the block lasts.
+
+        In a sandbox that ends with this process nobody could have signed in, so its own token for tests is used.
+        """
+        if settings.sandbox and settings.sandbox_data is None and settings.access_token is None:
+            from kallyai_mcp.sandbox.tokens import DEMO_TOKEN
+
+            settings = replace(settings, access_token=DEMO_TOKEN)
+        return running(settings)
+
+    def tools(self) -> list[dict[str, Any]]:
+        """Return the definitions of the tools that are served."""
+        from kallyai_mcp.server.listing import load_tools
+
+        return load_tools()
+
+    def sandbox(self, settings: Settings, *, port: int | None, seed: int, speed: float | None, start: str) -> int:
+        """Serve the sandbox until a signal ends it, and return the exit status."""
+        from kallyai_mcp.sandbox.serve import run
+
+        state, data = settings.state_folder, settings.sandbox_data
+        return run(state, data=data, port=port, seed=seed, speed=speed, start=start)
+
+    def demo(self, pace: float) -> int:
+        """Play a session with the server and a sandbox."""
+        play = importlib.import_module("kallyai_mcp.cli.demo").play
+        return play(pace)

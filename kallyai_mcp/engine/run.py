@@ -1,0 +1,93 @@
+"""Run a command: check the arguments, build the request, send it with a token, shape the answer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kallyai_mcp.engine.result import Result, shape, shape_data
+from kallyai_mcp.examples import example_value
+from kallyai_mcp.model import build_request, parse
+
+if TYPE_CHECKING:
+    from kallyai_mcp.api import ApiClient, Tokens
+    from kallyai_mcp.model import Command, Defaults
+
+LocalCommand = Callable[[], Awaitable[dict[str, Any]]]
+"""A command that runs on this machine: signing in and out."""
+
+Progress = Callable[[float, str], Awaitable[None]]
+"""Told, while a run lasts, the seconds since its start and a sentence for people."""
+
+FIRST_REPORT = 1.0
+NEXT_REPORTS = 5.0
+"""Seconds until the first report of progress, and between later ones."""
+
+
+class Engine:
+    """Runs commands for one account.
+
+    Args:
+        api: Client of the API.
+        tokens: Where access tokens come from.
+        defaults: What requests take from the settings.
+        local: Commands that run on this machine, by name.
+    """
+
+    def __init__(
+        self,
+        api: ApiClient,
+        tokens: Tokens,
+        defaults: Defaults,
+        local: Mapping[str, LocalCommand],
+    ) -> None:
+        self._api = api
+        self._tokens = tokens
+        self._defaults = defaults
+        self._local = local
+
+    async def run(self, command: Command, arguments: Mapping[str, Any], *, progress: Progress | None = None) -> Result:
+        """Run a command once.
+
+        Args:
+            command: What to run.
+            arguments: As the caller gave them.
+            progress: Told now and then that the run goes on.
+
+        Raises:
+            KallyError: The arguments were refused, nobody is signed in, the API said no, or there was no answer.
+        """
+        args = parse(command, arguments, example_value)
+        if command.method is None:
+            return shape_data(command, await self._local[command.name]())
+        request = build_request(command, args, self._defaults)
+        run_id = str(uuid.uuid4())
+        send = self._api.send(command, request, None if command.public else self._tokens, run_id=run_id)
+        return shape(command, request, await (send if progress is None else _reporting(send, progress, command)))
+
+
+async def _reporting(work: Awaitable[Any], progress: Progress, command: Command) -> Any:
+    started = anyio.current_time()
+
+    async def report() -> None:
+        await anyio.sleep(FIRST_REPORT)
+        while True:
+            seconds = anyio.current_time() - started
+            await progress(round(seconds, 1), f"{command.name} is under way, {seconds:.0f} s so far")
+            await anyio.sleep(NEXT_REPORTS)
+
+    failure: Exception | None = None
+    answer: Any = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(report)
+        try:
+            answer = await work
+        except Exception as error:  # noqa: BLE001 - carried out of the group as it is, which would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return answer

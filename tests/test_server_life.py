@@ -1,0 +1,215 @@
+"""The life of the process: runs called off, progress told, and its end by signals and by hosts that leave."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hosts import CLIENT, LEGACY, MODERN, Host, environment, hosting
+from recorder import HELD, Recorder, answer, recording
+
+from kallyai_mcp.server.stdio import LAST_MOMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+ERAS = [LEGACY[-1], MODERN]
+READ: tuple[str, dict[str, Any]] = ("kallyai_coord_goals", {})
+CALL = ("kallyai_calls_make", {"phone": "+12025550143", "task": "Ask until when the kitchen is open"})
+OPENING = {"protocolVersion": LEGACY[-1], "capabilities": {}, "clientInfo": CLIENT}
+QUICKLY = 1.0
+"""Seconds within which a connection must be closed; on an idle machine it takes a few milliseconds."""
+
+# Reports of progress in quick succession.
+REPORTING = (
+    "-c",
+    "import kallyai_mcp.engine.run as run; run.FIRST_REPORT = run.NEXT_REPORTS = 0.12\n"
+    "from kallyai_mcp.__main__ import main; raise SystemExit(main())",
+)
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Generator[Recorder]:
+    with recording() as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=ERAS)
+def host(
+    request: pytest.FixtureRequest, recorder: Recorder, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Host]:
+    with hosting(tmp_path_factory.mktemp("host"), recorder.origin, request.param) as made:
+        yield made
+
+
+@pytest.mark.parametrize("run", [READ, CALL])
+def test_a_run_that_is_called_off_closes_its_connection(host: Host, recorder: Recorder, run: Any) -> None:
+    recorder.answers(HELD)
+    number = host.ask_tool(*run)
+    recorder.wait_requests()
+    called_off = time.monotonic()
+    host.notify("notifications/cancelled", requestId=number, reason="The user changed their mind")
+    assert recorder.wait_left() - called_off < QUICKLY
+    # The next message answers the next request: none may follow for what was called off.
+    assert host.is_alive()
+    assert len(recorder.requests) == 1
+
+
+def test_a_repeat_that_is_called_off_is_not_sent(host: Host, recorder: Recorder) -> None:
+    recorder.answers(answer({}, 429, ("Retry-After", "1")), answer({"goals": []}))
+    number = host.ask_tool(*READ)
+    recorder.wait_requests()
+    host.notify("notifications/cancelled", requestId=number)
+    other = host.ask_tool("kallyai_calls_history")
+    assert host.answer(other)["result"]["isError"] is False
+    assert [request.path for request in recorder.requests] == ["/v1/coordination/goals", "/v1/calls"]
+
+
+def test_many_runs_can_be_called_off_at_once(host: Host, recorder: Recorder) -> None:
+    recorder.answers(HELD)
+    numbers = [host.ask_tool(*READ) for _ in range(30)]
+    recorder.wait_requests(30)
+    for number in numbers:
+        host.notify("notifications/cancelled", requestId=number)
+    recorder.wait_left(30)
+    recorder.answers(answer({"goals": []}))
+    assert host.run(*READ)["structuredContent"] == {"goals": []}
+
+
+def test_calling_off_what_is_not_under_way_does_nothing(host: Host) -> None:
+    for params in ({"requestId": 10**9}, {"requestId": "x"}, {"requestId": None}, {}, {"requestId": [1]}):
+        host.notify("notifications/cancelled", **params)
+    assert host.is_alive()
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("token", ["p", 0])
+def test_progress_is_told_while_a_run_lasts_and_not_after(
+    tmp_path: Path, recorder: Recorder, era: str, token: str | int
+) -> None:
+    with hosting(tmp_path, recorder.origin, era, command=REPORTING) as waiting:
+        recorder.answers(HELD)
+        number = waiting.ask_tool(*CALL, progressToken=token)
+        told = [waiting.next() for _ in range(3)]
+        recorder.release()
+        while (message := waiting.next()).get("id") != number:
+            told.append(message)
+        assert message["result"]["isError"] is False
+        assert waiting.is_alive()
+        assert {message["method"] for message in told} == {"notifications/progress"}
+        params = [message["params"] for message in told]
+        assert {json.dumps(report["progressToken"]) for report in params} == {json.dumps(token)}
+        assert all("calls make" in report["message"] for report in params)
+        seconds = [report["progress"] for report in params]
+        assert all(earlier < later for earlier, later in pairwise(seconds))
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_progress_is_told_only_if_it_was_asked_for(tmp_path: Path, recorder: Recorder, era: str) -> None:
+    with hosting(tmp_path, recorder.origin, era, command=REPORTING) as waiting:
+        recorder.answers(HELD)
+        silent, told = waiting.ask_tool(*CALL), waiting.ask_tool(*READ, progressToken="t")
+        reports = [waiting.next() for _ in range(3)]
+        assert {report["params"]["progressToken"] for report in reports} == {"t"}
+        recorder.release()
+        answered: set[int] = set()
+        while answered != {silent, told}:
+            message = waiting.next()
+            assert message.get("params", {}).get("progressToken", "t") == "t"
+            answered |= {message["id"]} if "id" in message else set()
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_run_called_off_tells_no_more_progress(tmp_path: Path, recorder: Recorder, era: str) -> None:
+    with hosting(tmp_path, recorder.origin, era, command=REPORTING) as waiting:
+        recorder.answers(HELD)
+        number = waiting.ask_tool(*CALL, progressToken="t")
+        assert waiting.next()["method"] == "notifications/progress"
+        waiting.notify("notifications/cancelled", requestId=number)
+        recorder.wait_left()
+        listed = waiting.ask("tools/list")
+        while (message := waiting.next()).get("id") != listed:
+            assert message["method"] == "notifications/progress"  # told before the cancellation was read
+        assert waiting.is_alive()
+
+
+ENDINGS = [
+    pytest.param(signal.SIGTERM, 143, id="SIGTERM"),
+    pytest.param(signal.SIGINT, 130, id="SIGINT"),
+    pytest.param(None, 0, id="end of input"),
+]
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(("how", "status"), ENDINGS)
+def test_the_process_ends_in_time_with_runs_under_way(
+    tmp_path: Path, recorder: Recorder, era: str, how: signal.Signals | None, status: int
+) -> None:
+    with hosting(tmp_path, recorder.origin, era) as leaving:
+        recorder.answers(HELD)
+        leaving.ask_tool(*CALL, progressToken="t")
+        leaving.ask_tool(*READ)
+        recorder.wait_requests(2)
+        leaving.stop(how)
+        assert leaving.leaves(LAST_MOMENT - 0.5) == status
+        recorder.wait_left(2)
+        assert leaving.stderr == ""
+
+
+@pytest.mark.parametrize(("how", "status"), ENDINGS)
+@pytest.mark.parametrize("era", [None, *ERAS])
+def test_the_process_ends_in_time_when_idle(
+    tmp_path: Path, recorder: Recorder, era: str | None, how: signal.Signals | None, status: int
+) -> None:
+    with hosting(tmp_path, recorder.origin, era) as leaving:
+        if era is None:  # nothing was asked yet; a line that is no message shows when it listens
+            leaving.send({"id": 1, "method": "ping"})
+            leaving.next()
+        leaving.stop(how)
+        assert leaving.leaves(LAST_MOMENT - 0.5) == status
+        assert leaving.stderr == ""
+
+
+@pytest.mark.parametrize(("how", "status"), ENDINGS)
+def test_the_process_ends_in_time_although_its_host_does_not_read(
+    tmp_path: Path, recorder: Recorder, how: signal.Signals | None, status: int
+) -> None:
+    deaf = Host(tmp_path, environment(tmp_path, recorder.origin))
+    try:
+        recorder.answers(HELD)
+        deaf.ask("initialize", OPENING)
+        for _ in range(3):  # each is larger than what a pipe holds
+            deaf.ask("tools/list")
+        deaf.ask_tool(*CALL)
+        recorder.wait_requests()
+        deaf.stop(how)
+        assert deaf.leaves() == status
+        recorder.wait_left()
+        assert "Traceback" not in deaf.stderr
+    finally:
+        deaf.close()
+
+
+@pytest.mark.parametrize("is_half", [True, False])
+def test_the_process_ends_quietly_when_its_host_is_gone(tmp_path: Path, recorder: Recorder, is_half: bool) -> None:
+    gone = Host(tmp_path, environment(tmp_path, recorder.origin))
+    try:
+        recorder.answers(HELD)
+        gone.ask("initialize", OPENING)
+        gone.ask_tool(*CALL)
+        recorder.wait_requests()
+        assert gone.process.stdout is not None
+        gone.process.stdout.close()
+        gone.ask("tools/list")
+        if not is_half:
+            gone.end_input()
+        assert gone.leaves() == 0
+        recorder.wait_left()
+        assert gone.stderr == ""
+    finally:
+        gone.close()
