@@ -1,0 +1,120 @@
+"""Run one command of the catalog, show that it goes on, and print its answer."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from kallyai_mcp.cli.output import DONE, console, print_file, print_json, print_laid_out, say
+from kallyai_mcp.model import Effect
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Awaitable, Callable, Generator
+
+    from rich.status import Status
+
+    from kallyai_mcp.cli.program import App, Program
+    from kallyai_mcp.engine import Progress, Result
+    from kallyai_mcp.model import Command
+    from kallyai_mcp.settings import Settings
+
+T = TypeVar("T")
+
+
+def within(program: Program, settings: Settings, work: Callable[[App], Awaitable[T]]) -> T:
+    """Do something with an app and return what it brought, or raise its own error.
+
+    The error is carried past the end of the app's task group, which would wrap it.
+    """
+
+    async def living() -> T:
+        failure: Exception | None = None
+        async with program.running(settings) as app:
+            try:
+                return await work(app)
+            except Exception as error:  # noqa: BLE001 - raised again below, as it is
+                failure = error
+        assert failure is not None  # noqa: S101 - else the work has returned
+        raise failure
+
+    return anyio.run(living)
+
+
+def run_command(parsed: Namespace, settings: Settings, program: Program, *, as_json: bool) -> int:
+    """Run the command that was typed, and print the answer."""
+    from kallyai_mcp.cli.arguments import given_arguments
+
+    command: Command = parsed.command
+    if command.method is None:
+        return _on_this_machine(command, settings, program, as_json=as_json)
+    given = given_arguments(command, parsed)
+    try:
+        with spinner() as status:
+            result = within(program, settings, lambda app: _run(app, command, given, _shown_on(status, command)))
+    except KeyboardInterrupt:
+        if command.effect is not Effect.READ:
+            say(f"'{command.name}' was interrupted. What had reached the service by then takes effect all the same.")
+        raise
+    print_result(command, result, as_json=as_json)
+    return DONE
+
+
+def _on_this_machine(command: Command, settings: Settings, program: Program, *, as_json: bool) -> int:
+    # A sign-in that answers at once would be lost with this process, so these are what a person types anyway.
+    from kallyai_mcp.cli import account
+
+    match command.name:
+        case "login":
+            return account.login(settings, program, as_json=as_json)
+        case "logout":
+            return account.logout(settings, program, as_json=as_json)
+        case _:
+            return account.status(settings, program, check=False, as_json=as_json)
+
+
+async def _run(app: App, command: Command, given: dict[str, Any], progress: Progress | None) -> Result:
+    engine = await app.engine()
+    return await engine.run(command, given, progress=progress)
+
+
+@contextmanager
+def spinner() -> Generator[Status | None]:
+    """Give something that can spin on stderr; nothing where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    status = console(sys.stderr).status("")
+    try:
+        yield status
+    finally:
+        status.stop()
+
+
+def _shown_on(status: Status | None, command: Command) -> Progress | None:
+    if status is None:
+        return None
+    hint = " This may take minutes." if command.slow else ""
+
+    async def show(seconds: float, sentence: str) -> None:
+        del seconds
+        status.update(f"{sentence}.{hint} Ctrl-C ends the waiting.")
+        status.start()
+
+    return show
+
+
+def print_result(command: Command, result: Result, *, as_json: bool) -> None:
+    """Print the answer: one JSON document, the file that came, or laid out for people."""
+    if as_json:
+        text = {} if result.file is None else {"text": result.file.text}
+        print_json(result.structured | text)
+    elif result.file is not None:
+        print_file(result.file.text)
+    else:
+        print_laid_out(result.structured)
+    if result.cut and not as_json:
+        say(f"The answer to '{command.name}' was too long. {' '.join(result.cut)}")
