@@ -1,0 +1,35 @@
+"""The floor: one tool on the same SDK; `python -m bench.floor <library> <origin>` forwards it to an API."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
+
+_TOOL = Tool(name="balance", description="Show the credits.", input_schema={"type": "object"})
+
+
+async def _list_tools(_: Any, __: Any) -> ListToolsResult:
+    return ListToolsResult(tools=[_TOOL])
+
+
+async def _serve(library: str | None, origin: str) -> None:
+    client: Any = importlib.import_module(library).AsyncClient(base_url=origin) if library else None
+
+    async def call_tool(_: Any, __: Any) -> CallToolResult:
+        answer = await client.get("/v1/credits/balance", headers={"Authorization": "Bearer bench"})
+        return CallToolResult(content=[TextContent(text=answer.text)], structured_content=answer.json())
+
+    server: Server[Any] = Server("floor", version="1", on_list_tools=_list_tools, on_call_tool=call_tool)
+    async with stdio_server() as (reading, writing):
+        await server.run(reading, writing, server.create_initialization_options())
+
+
+if __name__ == "__main__":
+    library, origin = sys.argv[1:] or (None, "")
+    anyio.run(_serve, library, origin)
