@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench lint types generated lock schemas clean setup
+.PHONY: demo test check bench lint types generated lock schemas dist clean setup
+PACE ?= 1
 
 setup: $(STAMP)
 
@@ -15,7 +16,7 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@touch $(STAMP)
 
 demo: setup
-	@$(BIN)/kallyai-mcp demo
+	@$(BIN)/kallyai-mcp demo --pace $(PACE)
 
 test: setup
 	$(BIN)/python -m pytest -n auto $(ARGS)
@@ -25,6 +26,7 @@ check: lint types generated test
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile
 
 types: setup
 	$(BIN)/pyright
@@ -35,12 +37,19 @@ generated: setup
 schemas: setup
 	$(BIN)/python -m kallyai_mcp.export
 
+# Wheel and sdist, and the wheel tried in an empty environment.
+dist: setup
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/python .ci/try_wheel.py dist
+
 bench: setup
 	$(BIN)/python -m bench
 
 # Needs uv on the path; the lock files carry hashes and no index address.
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	echo hatchling | uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header - -o requirements-build.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
 
 clean:
