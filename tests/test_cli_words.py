@@ -136,7 +136,7 @@ def test_wrong_word_is_refused_with_what_was_meant(
 
 def test_domain_typed_without_run_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["calls", "make"], FakeProgram()) == 2
-    assert "Did you mean 'kallyai-mcp run calls'?" in capsys.readouterr().err
+    assert "Did you mean 'kallyai-mcp run calls'?" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("typed", [["run"], ["run", "calls"], ["run", "actions", "calendar"]])
