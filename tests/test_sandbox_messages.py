@@ -162,4 +162,4 @@ async def test_a_search_that_fails_is_free(api: SandboxApi) -> None:
 
 async def test_the_sources_are_listed(api: SandboxApi) -> None:
     sources = (await api.run("search sources"))["sources"]
-    assert [source["id"] for source in sources] == ["directory", "reviews", "web"]
+    assert [source["id"] for source in sources] == ["sbx_source_directory", "sbx_source_reviews", "sbx_source_web"]

@@ -9,7 +9,7 @@ import pytest
 from sandbox_browser import ORIGIN, decide, error_of, open_client, still_world
 
 from kallyai_mcp.sandbox import signin, tokens
-from kallyai_mcp.sandbox.oauth import CODE_TOKEN, CONTROL, DEVICE_CODE, DEVICE_GRANT, DEVICE_TOKEN, METADATA
+from kallyai_mcp.sandbox.oauth import CODE_TOKEN, DEVICE_CODE, DEVICE_GRANT, DEVICE_TOKEN, METADATA
 from kallyai_mcp.sandbox.scopes import ALL_SCOPES
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 CLIENT = "kallyai-mcp"
+CONTROL = "/sandbox/oauth"
 
 
 @pytest.fixture

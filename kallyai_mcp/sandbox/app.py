@@ -65,7 +65,7 @@ def create_app(world: World) -> Starlette:
             Route("/{rest:path}", api.serve, methods=_METHODS),
         ],
         middleware=[Middleware(Gate, world, switches), Middleware(Delivery, switches, routes.tool_at)],
-        exception_handlers={Refusal: _refused, HTTPException: _http_error, Exception: _crashed},
+        exception_handlers={Refusal: _refused, HTTPException: _http_error},
         lifespan=lifespan,
     )
 
@@ -178,7 +178,3 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     return refuse(Refusal(status=error.status_code, headers=error.headers), request)
-
-
-async def _crashed(request: Request, _: Exception) -> Response:
-    return refuse(Refusal(status=500), request)

@@ -97,9 +97,10 @@ class SandboxClock:
         self._wall_base, self._wall_since = moment, self._since
         self._wake()
 
-    def catch_up(self, moment: datetime) -> None:
-        """Let the world's time go on from a later moment, at which it was left; the wall stays."""
+    def catch_up(self, moment: datetime, wall: datetime) -> None:
+        """Let both times go on from later moments, at which they were left."""
         self._rebase(max(moment, self.now()))
+        self._wall_base += max(wall - self.wall(), timedelta(0))
         self._wake()
 
     def advance(self, seconds: float) -> None:

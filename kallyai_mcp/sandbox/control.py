@@ -1,6 +1,7 @@
-"""The controls of the sandbox, under /sandbox: its state, clock, faults, errors and tokens. Not part of KallyAI's API.
+"""The controls of the sandbox, under /sandbox: its state, clock, faults, errors, tokens and sign-in.
 
-They need no token. The door lets them answer on loopback names only, and to no other site.
+They are no part of KallyAI's API, and need no token. The door lets them answer on loopback names only, and to no other
+site.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.routing import Route
 
 from kallyai_mcp.model.codes import CODES
-from kallyai_mcp.sandbox import tokens
+from kallyai_mcp.sandbox import signin, tokens
 from kallyai_mcp.sandbox.answers import respond
 from kallyai_mcp.sandbox.area import Reply
 from kallyai_mcp.sandbox.clock import iso
@@ -182,6 +183,17 @@ class Control:
         tokens.revoke_all(self._world)
         return respond(Reply(status=204))
 
+    async def show_sign_in(self, _: Request) -> Response:
+        """Show how signing in goes."""
+        return respond(Reply(signin.options(self._world)))
+
+    async def change_sign_in(self, request: Request) -> Response:
+        """Change how signing in goes: `interval`, `expires_in`, `device_endpoints`, answers in `next`, `next_code`."""
+        changes = await _json(request)
+        if not isinstance(changes, dict):
+            raise Refusal(status=422, message="The body must be a JSON object.")
+        return respond(Reply(signin.set_options(self._world, cast("dict[str, Any]", changes))))
+
     def _arm(self, text: str, target: Target) -> Armed:
         armed = Armed(text, parse_fault(text), target.times, target.method, target.path, target.tool)
         self._switches.armed.append(armed)
@@ -214,24 +226,31 @@ def routes(world: World, switches: Switches) -> list[Route]:
         Route("/sandbox/errors", control.arm_error, methods=["POST"]),
         Route("/sandbox/tokens", control.issue, methods=["POST"]),
         Route("/sandbox/tokens", control.revoke, methods=["DELETE"]),
+        Route("/sandbox/oauth", control.show_sign_in, methods=["GET"]),
+        Route("/sandbox/oauth", control.change_sign_in, methods=["POST"]),
     ]
 
 
-async def _order(request: Request, model: type[OrderT]) -> OrderT:
+async def _json(request: Request) -> Any:
     # Not application/json: a form of another page could send that without asking (Fetch, "CORS-safelisted").
     text = await request.body()
     if text and request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
         raise Refusal(status=415)
     try:
-        return model.model_validate(json.loads(text or b"{}"))
+        return json.loads(text or b"{}")
+    except (ValueError, RecursionError):
+        raise Refusal(status=400, message="The body is not JSON.") from None
+
+
+async def _order(request: Request, model: type[OrderT]) -> OrderT:
+    try:
+        return model.model_validate(await _json(request))
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}"
             for detail in error.errors(include_url=False, include_input=False)
         )
         raise Refusal(status=422, message=wrong) from None
-    except (ValueError, RecursionError):
-        raise Refusal(status=400, message="The body is not JSON.") from None
 
 
 def _utc(moment: datetime) -> datetime:

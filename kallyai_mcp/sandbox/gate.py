@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 
-from kallyai_mcp.model.sandbox_marks import HEADER, ID_PREFIX
+from kallyai_mcp.model.sandbox_marks import HEADER
 from kallyai_mcp.sandbox.answers import refuse
 from kallyai_mcp.sandbox.refusal import Refusal
 
@@ -40,7 +39,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        correlation_id = f"{ID_PREFIX}req_{uuid4().hex[:12]}"
+        correlation_id = self._world.new_request_id()
         state: dict[str, Any] = {
             **scope.get("state", {}),
             "correlation_id": correlation_id,
@@ -48,8 +47,12 @@ class Gate:
         }
         scope = {**scope, "state": state}
 
+        started = False
+
         async def marked(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = "true"
                 headers[REQUEST_ID_HEADER] = correlation_id
@@ -60,7 +63,15 @@ class Gate:
             await refuse(refusal, connection)(scope, receive, marked)
             return
         self._world.run_due()
-        await self._app(scope, receive, marked)
+        try:
+            await self._app(scope, receive, marked)
+        except ConnectionResetError:
+            raise
+        except Exception:
+            # Answered here, since what Starlette answers outside its middleware would not be marked.
+            if not started:
+                await refuse(Refusal(status=500), connection)(scope, receive, marked)
+            raise
 
 
 def _stranger(connection: HTTPConnection) -> Refusal | None:

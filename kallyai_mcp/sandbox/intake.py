@@ -31,7 +31,8 @@ def read_arguments(
         Refusal: 400 for a body that is no JSON object; 422 for a field that is unknown, missing or wrong.
     """
     wires = {arg_of(command.args, n).wire or n: n for n in command.args.model_fields if n not in command.path_args}
-    given: dict[str, Any] = dict(path_values)
+    fields = command.args.model_fields
+    given: dict[str, Any] = {n: _from_text(fields[n].annotation, text) for n, text in path_values.items()}
     wrong: dict[str, str] = {}
     pairs = list(query)
     if command.has_body:

@@ -9,6 +9,7 @@ import anyio
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kallyai_mcp.model.sandbox_marks import HEADER
 from kallyai_mcp.sandbox.delivery import EXTENSION
 
 if TYPE_CHECKING:
@@ -89,6 +90,12 @@ def server_for(listener: Listener, *, grace: float) -> EmbeddedServer:
             if self.client is not None:
                 listener.transports.pop(self.client, None)
             super().connection_lost(exc)
+
+        def send_400_response(self, msg: str) -> None:
+            """Answer what is no HTTP, marked as every answer is."""
+            head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {len(msg)}\r\n"
+            self.transport.write(f"{head}{HEADER}: true\r\nConnection: close\r\n\r\n{msg}".encode("ascii"))
+            self.transport.close()
 
     config = Config(
         listener,

@@ -1,4 +1,4 @@
-"""The sandbox's authorization server: device codes, tokens, refresh, browser sign-in, metadata, a control for tests."""
+"""The sandbox's authorization server: device codes, tokens, refresh, browser sign-in, metadata."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ DEVICE_CODE = "/v1/auth/device/code"
 DEVICE_TOKEN = "/v1/auth/device/token"  # noqa: S105 - a path
 CODE_TOKEN = "/v1/auth/gpt/token"  # noqa: S105 - a path
 METADATA = "/.well-known/oauth-authorization-server"
-CONTROL = "/sandbox/oauth"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 _CLIENT_ID = re.compile(r"[!-~](?:[ -~]{0,78}[!-~])?", re.ASCII)
@@ -49,8 +48,6 @@ def routes(world: World) -> list[Route]:
         _route(CODE_TOKEN, server.code_token, "POST"),
         _route("/v1/auth/refresh", server.refresh, "POST"),
         _route(METADATA, server.metadata, "GET"),
-        _route(CONTROL, server.show_control, "GET"),
-        _route(CONTROL, server.control, "POST"),
         *consent_routes(world),
     ]
 
@@ -163,14 +160,6 @@ class AuthorizationServer:
                 "scopes_supported": list(SCOPES),
             }
         )
-
-    async def show_control(self, request: Request) -> Response:
-        """Answer with what is set about signing in."""
-        return JSONResponse(signin.options(self._world))
-
-    async def control(self, request: Request) -> Response:
-        """Change what is set about signing in: see `signin.set_options`."""
-        return JSONResponse(signin.set_options(self._world, await _json(request)))
 
     def _need_device_endpoints(self) -> None:
         if not signin.options(self._world)["device_endpoints"]:

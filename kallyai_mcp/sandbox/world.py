@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 AreaEvent = TypeVar("AreaEvent")
 
+_TIME_WRITTEN_EVERY = timedelta(seconds=10)
+"""How far the clock in the file may be behind: a world that is killed goes on from there."""
+
 
 class World:
     """Everything a sandbox knows. The same seed and the same requests make the same world."""
@@ -59,6 +62,7 @@ class World:
             _merge(self.handlers, area.handlers)
             _merge(self.events, area.events)
         self._store = Store(file)
+        self._written = self.clock.now()
         self._change = anyio.Event()
         self._begin()
 
@@ -67,14 +71,14 @@ class World:
             last = self._store.fact("clock")
             if last is None:
                 self._store.state("seed", str(self.seed))
-                self._store.state("clock", self.clock.now().isoformat())
+                self._write_time()
                 for area in self._areas:
                     for seed in area.seeders:
                         seed(self)
                 return
         self.seed = int(self._store.fact("seed") or self.seed)
         self.random.seed(f"{self.seed}:{self._store.fact('ids')}")
-        self.clock.catch_up(moment(last))
+        self.clock.catch_up(moment(last), moment(self._store.fact("wall") or last))
 
     def reset(self, seed: int | None = None, *, start: datetime | None = None) -> None:
         """Forget everything and begin anew, tokens included; `start` puts the clock."""
@@ -88,8 +92,13 @@ class World:
 
     def close(self) -> None:
         """Write down the time and close the store."""
-        self._store.state("clock", self.clock.now().isoformat())
+        self._write_time()
         self._store.close()
+
+    def _write_time(self) -> None:
+        self._written = self.clock.now()
+        self._store.state("clock", self._written.isoformat())
+        self._store.state("wall", self.clock.wall().isoformat())
 
     def transaction(self) -> Any:
         """Keep all that a block writes, or nothing of it if it raises. The block must not wait."""
@@ -103,8 +112,15 @@ class World:
 
     def new_id(self, kind: str) -> str:
         """Return an identifier never used before in this world: `sbx_<kind>_` and twelve hexadecimal digits."""
-        count = self._store.count("ids")
-        return f"{ID_PREFIX}{kind}_{hashlib.sha256(f'{self.seed}:{kind}:{count}'.encode()).hexdigest()[:12]}"
+        return self._counted(kind, "ids")
+
+    def new_request_id(self) -> str:
+        """Return the identifier of a request. They are counted by themselves: looking on changes no other one."""
+        return self._counted("req", "requests")
+
+    def _counted(self, kind: str, counter: str) -> str:
+        digest = hashlib.sha256(f"{self.seed}:{kind}:{self._store.count(counter)}".encode()).hexdigest()
+        return f"{ID_PREFIX}{kind}_{digest[:12]}"
 
     def add(self, kind: str, data: dict[str, Any], *, id: str | None = None) -> dict[str, Any]:  # noqa: A002 - the field's name in every document
         """Store a new document and return it, with its `id`."""
@@ -221,6 +237,8 @@ class World:
             if self._store.drop(due.position) and due.name in self.events:
                 with self.clock.showing(at), self._store.transaction():
                     self.events[due.name](self, due.data)
+        if abs(now - self._written) >= _TIME_WRITTEN_EVERY:
+            self._write_time()
 
     async def until(self, end: datetime | float) -> None:
         """Wait for a moment, or for so many seconds, by the sandbox's clock; events run meanwhile."""

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 PRICE = 0.5
 SOURCES: tuple[dict[str, str], ...] = (
-    {"id": "directory", "name": "Business directory", "description": "Names, numbers and addresses of businesses."},
-    {"id": "reviews", "name": "Reviews", "description": "Ratings and price ranges."},
-    {"id": "web", "name": "Web", "description": "Pages of businesses and institutions."},
+    {
+        "id": "sbx_source_directory",
+        "name": "Business directory",
+        "description": "Names, numbers and addresses of businesses.",
+    },
+    {"id": "sbx_source_reviews", "name": "Reviews", "description": "Ratings and price ranges."},
+    {"id": "sbx_source_web", "name": "Web", "description": "Pages of businesses and institutions."},
 )
 
 _NAMES = ("Bright", "Northside", "Harbour", "Maple", "Union", "Silver", "Corner", "Riverside", "Old Town", "Beacon")

@@ -18,7 +18,7 @@ APPROVAL_FROM = 4.0
 SOFT_CAP_SHARE = 0.8
 """Part of the credits a user allows at which the goal stops and asks."""
 
-_APPOINTMENT = re.compile(r"appointment|\bcita\b|termin|doctor|dentist|dentista|m[eé]dic|hair|peluquer", re.IGNORECASE)
+_APPOINTMENT = re.compile(r"appointment|\bcita\b|doctor|dentist|dentista|m[eé]dic|hair|peluquer", re.IGNORECASE)
 _LODGING = re.compile(r"hotel|\broom\b|habitaci[oó]n|hostel", re.IGNORECASE)
 
 

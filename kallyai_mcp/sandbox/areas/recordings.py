@@ -17,7 +17,7 @@ _LONGEST = 5.0
 
 def recording_url(world: World, id: str) -> str:  # noqa: A002 - the field's name in every document
     """Return the address of a recording."""
-    return f"{getattr(world, 'origin', 'http://127.0.0.1')}/recordings/{id}.wav"
+    return f"{world.origin}/recordings/{id}.wav"
 
 
 def recording_seconds(world: World, id: str) -> float | None:  # noqa: A002 - the field's name in every document
