@@ -11,6 +11,7 @@ _KEPT = (
 _PERSONAL = re.compile(
     _KEPT + r"|(?P<secret>(?<=[Bb]earer )[^\s\"',]+|(?<=token=)[^\s&\"']+|(?<=code=)[^\s&\"']+"
     r"|(?<=_token\": \")[^\"]+|(?<=_token\":\")[^\"]+|(?<=_token': ')[^']+"
+    r'|(?<=_token\\": \\")[^\\"]+|(?<=_token\\":\\")[^\\"]+'  # JSON within JSON
     r"|\beyJ[\w-]{8,}(?:\.[\w-]+)*|\bkallyai_sandbox_\w+|[\w-]{40,})"
     r"|(?P<address>[^\s@<>()\[\]\"',;:]{1,64}(?:@|%40)[^\s@<>()\[\]\"',;:]+)"
     r"|(?P<number>\+?\(?\d(?:[\s().\-/]{0,3}\d){6,})"

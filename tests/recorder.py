@@ -170,6 +170,7 @@ class Recorder:
             return True
         finally:
             gone.cancel()
+            await asyncio.wait({gone})  # until it has let go of the reader
 
     def _note_leaving(self) -> None:
         with self._changed:

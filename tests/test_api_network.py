@@ -11,6 +11,7 @@ import anyio.lowlevel
 import httpx2
 import pytest
 from api_world import (
+    CANCEL_GOAL,
     GET_GOALS,
     GOALS,
     MAKE,
@@ -27,6 +28,7 @@ from api_world import (
 
 from kallyai_mcp.api import ApiClient, Deadlines
 from kallyai_mcp.errors import KallyError, SignInRequired, TransportError
+from kallyai_mcp.model import ApiRequest
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+POST_CANCEL = ApiRequest("POST", "/v1/coordination/goals/g-1/cancel")
 SHORT = Deadlines(connect=0.2, pool=0.2, phase=0.2, read=0.2, write=0.2, slow=0.2)
 
 
@@ -55,6 +58,25 @@ async def test_one_connection_serves_one_run_after_another() -> None:
         for _ in range(3):
             assert (await client.send(GOALS, GET_GOALS, FakeTokens(), run_id=RUN)).data == {}
     assert len(world.received) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "request_"), [(SEND_MAIL, POST_MAIL), (MAKE, POST_CALL), (CANCEL_GOAL, POST_CANCEL)]
+)
+async def test_what_changes_something_goes_over_a_connection_of_its_own(command: Any, request_: Any) -> None:
+    """An answer that has more on its heels would else be taken for the answer to the next request."""
+    first = head("200 OK", "Content-Length: 2") + b"{}" + head("201 Created", "Content-Length: 9") + b'{"of": 1}'
+    answers = [first, head("204 No Content") + b"{}", head("200 OK", "Content-Length: 9") + b'{"of": 3}']
+
+    async def answer(stream: ByteStream, world: Loopback) -> None:
+        await stream.send(answers[len(world.received) - 1])
+        await stream.receive()
+
+    async with serving(answer) as world, ApiClient(world.origin, version="1") as client:
+        assert (await client.send(GOALS, GET_GOALS, FakeTokens(), run_id=RUN)).data == {}
+        assert (await client.send(command, request_, FakeTokens(), run_id=RUN)).data is None
+        assert (await client.send(command, request_, FakeTokens(), run_id=RUN)).data == {"of": 3}
+    assert [line.partition(b" ")[0] for line in world.received] == [b"GET", b"POST", b"POST"]
 
 
 async def _drip(stream: ByteStream, start: bytes) -> None:

@@ -284,15 +284,6 @@ async def test_an_unknown_outcome_names_the_tool_that_shows_it() -> None:
         assert "http" not in str(error.as_dict())
 
 
-@pytest.mark.parametrize("last", [reply(429), httpx2.ConnectError("x"), reply(401)], ids=["429", "connect", "401"])
-async def test_a_harmless_last_failure_does_not_hide_an_attempt_that_may_have_acted(last: Any) -> None:
-    client, _ = scripted(httpx2.ReadError("x"), last)
-    with pytest.raises((ApiError, TransportError, SignInRequired)) as caught:
-        await client.send(MAKE, POST_CALL, FakeTokens(), run_id=RUN)
-    assert (caught.value.details["outcome"], caught.value.retryable) == ("unknown", False)
-    assert "kallyai_calls_history" in caught.value.next_step
-
-
 async def test_retry_after_is_waited_for() -> None:
     sleeps = Sleeps()
     client, _ = scripted(reply(429, None, Retry_After="20"), reply(), sleep=sleeps)

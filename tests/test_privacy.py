@@ -16,6 +16,7 @@ from kallyai_mcp.privacy import mask
         ("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1NzcifQ.sig", "got [secret]"),
         ("kallyai_sandbox_rt_0123", "[secret]"),
         ('{"access_token": "opaque", "expires_in": 3600}', '{"access_token": "[secret]", "expires_in": 3600}'),
+        (r'said "{\"access_token\": \"opaque\"}"', r'said "{\"access_token\": \"[secret]\"}"'),
         ("/v1/channels/email/verify?token=opaque&x=1", "/v1/channels/email/verify?token=[secret]&x=1"),
         ("dialled +12025550143 and (202) 555-0143", "dialled [number] and [number]"),
         ("wrote to front.desk@hotel.example", "wrote to [address]"),

@@ -175,9 +175,20 @@ class _Run:
         self._is_renewed = False
         self.may_have_acted = False
         """Whether the service may have acted on one of the attempts."""
+        self.is_unsure = False
+        """Whether it may have acted on an attempt before the present one."""
 
     async def attempt(self) -> Answer:
         """Send the request once, and once more with a newer token if this one is refused."""
+        try:
+            return await self._attempt()
+        except KallyError as error:
+            if self.is_unsure:
+                failure.note_earlier_attempt(self._command, error)
+            raise
+
+    async def _attempt(self) -> Answer:
+        self.is_unsure = self.may_have_acted
         if not self._command.public and self._token is None:
             self._use(await self._tokens.token() if self._tokens else None)
         result = await self._once()
@@ -220,11 +231,8 @@ class _Run:
             raise failure.lost(command, "timeout", sent=True) from None
         except httpx2.TransportError:
             raise failure.lost(command, "connection_lost", sent=True) from None
-        if isinstance(result, ApiError):
-            if result.http_status in _UNTOUCHED:
-                self.may_have_acted = before
-            if before:
-                failure.note_earlier_attempt(command, result)
+        if isinstance(result, ApiError) and result.http_status in _UNTOUCHED:
+            self.may_have_acted = before
         return result
 
 

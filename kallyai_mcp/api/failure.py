@@ -18,6 +18,7 @@ from kallyai_mcp.model.codes import CODES, EMAIL_ALREADY_ADDED, fallback
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kallyai_mcp.errors import KallyError
     from kallyai_mcp.model import Command
     from kallyai_mcp.model.codes import Code
 
@@ -58,7 +59,8 @@ def refused(
     if (seconds := retry_after(headers.get("retry-after"), clock())) is not None:
         details["retry_after_seconds"] = seconds
     next_step = code.next_step
-    if status >= 500 and not is_harmless(command):
+    # 408 to a request that was sent whole comes from between us and the service (RFC 9110, 15.5.9).
+    if (status >= 500 or status == 408) and not is_harmless(command):
         details["outcome"] = "unknown"
         if code.code not in CODES:
             next_step = look_up(command)
@@ -181,9 +183,12 @@ def sign_in_required(command: Command, status: int | None, *, acted: bool = Fals
     )
 
 
-def note_earlier_attempt(command: Command, error: ApiError) -> None:
-    """Say in the error of a repeat that the service may have acted on an attempt before it."""
-    if not is_harmless(command) and (error.http_status == 429 or (error.http_status or 0) >= 500):
+def note_earlier_attempt(command: Command, error: KallyError) -> None:
+    """Say in the error of a repeat, whatever it is, that the service may have acted on an attempt before it.
+
+    A refusal is no proof that it did not: the credits may be gone, or the key in use, because it did.
+    """
+    if not is_harmless(command) and error.details.get("outcome") != "unknown":
         error.details["outcome"] = "unknown"
         error.retryable = False
         error.next_step = look_up(command)

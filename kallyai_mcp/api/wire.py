@@ -128,7 +128,7 @@ class Wire:
             httpx2.TransportError: The connection failed.
             TransportError: The answer is of no use.
         """
-        async with self._pools.answered(request) as response:
+        async with self._pools.answered(request, new=command.method != "GET") as response:
             self.met_sandbox = self.met_sandbox or HEADER in response.headers
             return await self._read(command, response)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from kallyai_mcp.engine.fit import LIMIT, compact, fit
+from kallyai_mcp.errors import TransportError
 
 if TYPE_CHECKING:
     from kallyai_mcp.api import Answer
@@ -46,6 +47,13 @@ class Result:
 def shape(command: Command, request: ApiRequest, answer: Answer) -> Result:
     """Turn the API's answer into the result of the run."""
     if command.calendar and answer.text is not None:
+        if len(answer.text) > LIMIT:  # half an appointment would be none
+            raise TransportError(
+                "The calendar file is larger than hosts take.",
+                code="answer_too_large",
+                next_step="Read the appointment with kallyai_calls_info instead.",
+                http_status=answer.status,
+            )
         file = File(f"kallyai:/{request.path}", CALENDAR_TYPE, answer.text)
         facts = {"uri": file.uri, "media_type": CALENDAR_TYPE}
         return Result(facts, "The appointment is attached as an iCalendar file.", file)

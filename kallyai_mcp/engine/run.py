@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from kallyai_mcp.model import build_request, parse
 if TYPE_CHECKING:
     from kallyai_mcp.api import ApiClient, Tokens
     from kallyai_mcp.model import Command, Defaults
+
+_log = logging.getLogger(__name__)
 
 LocalCommand = Callable[[], Awaitable[dict[str, Any]]]
 """A command that runs on this machine: signing in and out."""
@@ -76,7 +79,11 @@ async def _reporting(work: Awaitable[Any], progress: Progress, command: Command)
         await anyio.sleep(FIRST_REPORT)
         while True:
             seconds = anyio.current_time() - started
-            await progress(round(seconds, 1), f"{command.name} is under way, {seconds:.0f} s so far")
+            try:
+                await progress(round(seconds, 1), f"{command.name} is under way, {seconds:.0f} s so far")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the run it tells of must not be cut for it
+                _log.info("Progress is no longer reported: %s", type(error).__name__)
+                return
             await anyio.sleep(NEXT_REPORTS)
 
     failure: Exception | None = None
