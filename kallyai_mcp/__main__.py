@@ -29,6 +29,8 @@ def _serve_at_once() -> int:
 
     from kallyai_mcp.pipes import take_pipes
 
+    if sys.stdin is not None and sys.stdin.isatty():
+        sys.stderr.write("Waiting for an MCP host on stdin; kallyai-mcp --help tells what else it can do.\n")
     pipes = take_pipes()
 
     from kallyai_mcp.app import Program

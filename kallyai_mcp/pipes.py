@@ -19,11 +19,18 @@ def take_pipes() -> Pipes:
     """Take stdin and stdout for the protocol, for as long as the process lives.
 
     From here on file descriptor 0 is empty and 1 leads to stderr, for this process, its libraries and its children.
+    One that was closed counts as empty: else the next file to be opened would take its number.
     """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
     incoming, outgoing = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    sys.stdout.flush()  # what was printed before, and not yet written
+    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]  # it is None where it was closed
+        sys.stdout.flush()  # what was printed before, and not yet written
     return Pipes(incoming, outgoing)

@@ -67,6 +67,7 @@ def build_server(
             unexpected = KallyError(
                 "The server failed in a way that was not foreseen.",
                 next_step="Look whether anything happened before running it again; the server's log has the details.",
+                details={"outcome": "unknown"},
             )
             return cast("CallToolResult", answer.failure(unexpected))
         return cast("CallToolResult", answer.success(result))

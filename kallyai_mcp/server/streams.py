@@ -8,6 +8,7 @@ Where the loop cannot watch the descriptors (files, terminals, Windows), the SDK
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import stat
@@ -30,12 +31,35 @@ if TYPE_CHECKING:
 
     Streams = tuple[ReadStream[SessionMessage | Exception], WriteStream[SessionMessage]]
 
+logger = logging.getLogger(__name__)
+
 _CHUNK = 1 << 16
+GRACE = 2.0
+"""Seconds that runs under way may take once the input has ended."""
+
 _WAITING = 16
 """Messages that may wait in either direction before their sender has to."""
 
 _ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF = re.compile("[\ud800-\udfff]")
+
+
+class _Unanswered(set[types.RequestId]):
+    """The requests under way, by their ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = anyio.Event()
+
+    def answered(self, number: types.RequestId) -> None:
+        self.discard(number)
+        self._changed.set()
+
+    async def settled(self) -> None:
+        """Wait until there is none."""
+        while self:
+            self._changed = anyio.Event()
+            await self._changed.wait()
 
 
 @asynccontextmanager
@@ -60,11 +84,13 @@ async def message_streams(pipes: Pipes, at_end: Callable[[], None]) -> AsyncGene
         os.set_blocking(descriptor, False)
     incoming, received = anyio.create_memory_object_stream[SessionMessage | Exception](_WAITING)
     sent, outgoing = anyio.create_memory_object_stream[SessionMessage](_WAITING)
-    async with anyio.create_task_group() as group:
-        group.start_soon(_read, pipes.incoming, incoming, sent.clone(), at_end)
-        group.start_soon(_write, pipes.outgoing, outgoing)
+    unanswered = _Unanswered()
+    async with anyio.create_task_group() as writing, anyio.create_task_group() as reading:
+        writing.start_soon(_write, pipes.outgoing, outgoing, unanswered)
+        reading.start_soon(_read, pipes.incoming, incoming, sent.clone(), unanswered, at_end)
         yield received, sent
-        group.cancel_scope.cancel()
+        reading.cancel_scope.cancel()
+        await sent.aclose()  # what waits is still written, at the host's pace; whoever called `at_end` sets the end
 
 
 def _can_be_watched(pipes: Pipes) -> bool:
@@ -80,6 +106,7 @@ async def _read(
     source: int,
     incoming: MemoryObjectSendStream[SessionMessage | Exception],
     outgoing: MemoryObjectSendStream[SessionMessage],
+    unanswered: _Unanswered,
     at_end: Callable[[], None],
 ) -> None:
     async with incoming, outgoing:
@@ -89,11 +116,33 @@ async def _read(
             for line in lines:
                 rest.append(line)
                 for message in _messages(b"".join(rest)):
-                    refused = isinstance(message.message, types.JSONRPCError)
-                    await (outgoing if refused else incoming).send(message)
+                    if isinstance(message.message, types.JSONRPCError):
+                        await outgoing.send(message)
+                    elif _is_new(message.message, unanswered):
+                        await incoming.send(message)
                 rest = []
             rest.append(last)
         at_end()
+        # Whoever pipes a few requests in wants the answers, and a request that was sent is best let finish.
+        with anyio.move_on_after(GRACE):
+            await unanswered.settled()
+
+
+def _is_new(message: types.JSONRPCMessage, unanswered: _Unanswered) -> bool:
+    """Whether a message is to be passed on, which a request is not that repeats the id of one under way.
+
+    No host may do that (MCP, base protocol, requests). It gets the one answer: two runs could be two phone calls.
+    """
+    if isinstance(message, types.JSONRPCRequest):
+        if message.id in unanswered:
+            logger.warning("A request was ignored: another one with its id is still under way.")
+            return False
+        unanswered.add(message.id)
+    elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+        number = (message.params or {}).get("requestId")
+        if isinstance(number, int | str):
+            unanswered.answered(number)  # a cancelled request is not answered
+    return True
 
 
 async def _chunk(source: int) -> bytes:
@@ -155,7 +204,7 @@ def _mended(line: str) -> str:
     return _HALF.sub("\ufffd", text)
 
 
-async def _write(target: int, outgoing: MemoryObjectReceiveStream[SessionMessage]) -> None:
+async def _write(target: int, outgoing: MemoryObjectReceiveStream[SessionMessage], unanswered: _Unanswered) -> None:
     async with outgoing:
         async for item in outgoing:
             rest = memoryview(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
@@ -164,6 +213,8 @@ async def _write(target: int, outgoing: MemoryObjectReceiveStream[SessionMessage
                     rest = rest[os.write(target, rest) :]
                 except BlockingIOError:
                     await anyio.wait_writable(target)
+            if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError) and item.message.id is not None:
+                unanswered.answered(item.message.id)
 
 
 class _HostInput(TextIOWrapper):
