@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ CREDENTIAL_VARIABLES = (
     "KALLYAI_WHATSAPP_BUSINESS_ACCOUNT_ID",
 )
 """Read for `channels connect` and `channels test`; never arguments, so that no model sees them."""
+
+
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
+"""A host name in ASCII; others are given in the form of RFC 5891, `xn--…`."""
 
 
 def is_loopback(host: str | None) -> bool:
@@ -53,12 +58,19 @@ def _origin(text: str) -> str:
         raise ValueError("must use https; plain http is for this machine only")
     if parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must be an origin only: scheme, host and port")
+    if ":" not in parts.hostname and not _HOST.fullmatch(parts.hostname):
+        raise ValueError("must name a host by letters, digits, dots and dashes")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
 
 
 def _endpoint(text: str) -> str:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError("is not a web address") from None
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("must be one word of visible ASCII characters")
     _origin(f"{parts.scheme}://{parts.netloc}")
     return text
 
@@ -76,6 +88,10 @@ def _path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         return Path(text)  # nobody has a home folder here, as in some containers; a file under it is just not found
+
+
+STATE_WITHOUT_HOME = "~/.local/state/kallyai-mcp"
+"""Named where nobody has a home folder, as in some containers; nothing is found there, and nothing can be kept."""
 
 
 def default_token_file() -> Path:
@@ -295,7 +311,10 @@ class Settings:
             return self.state_dir
         from platformdirs import user_state_path
 
-        return user_state_path("kallyai-mcp", appauthor=False)
+        try:
+            return user_state_path("kallyai-mcp", appauthor=False)
+        except RuntimeError:
+            return Path(STATE_WITHOUT_HOME)
 
     @property
     def is_live(self) -> bool:

@@ -92,6 +92,7 @@ UNCLEAR: list[Answer] = [
     httpx2.Response(400, json={"access_token": "not-this", "expires_in": 1}),
     httpx2.Response(302, headers={"location": "https://evil.example/"}),
     httpx2.Response(429, text="slow"),
+    httpx2.Response(429, json={"error": {"code": "rate_limit_exceeded", "message": "x"}}),
     httpx2.Response(503, json={"error": "access_denied"}),
     httpx2.ReadTimeout("slow"),
     httpx2.ConnectError("down"),

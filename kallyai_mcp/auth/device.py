@@ -149,6 +149,8 @@ class DeviceFlow:
     def _read(self, answer: tuple[int, Any] | None, asked_at: float) -> TokenPair | None:
         status, body = answer or (0, None)
         error = oauth_error(body)
+        if status == 429 and error not in {"authorization_pending", "slow_down"}:
+            error = None  # the API's own limit, in its own envelope, says nothing about the sign-in
         if error is None:
             if status == 200:
                 try:

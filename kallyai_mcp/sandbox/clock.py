@@ -37,7 +37,10 @@ def moment(text: str) -> datetime:
     Raises:
         ValueError: The text is no date and time.
     """
-    read = datetime.fromisoformat(text)
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("a moment is written as in 2026-03-02T09:00:00Z") from None
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 

@@ -6,6 +6,7 @@ The server is bound to loopback, logs nothing on stdout, and ends within a secon
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import signal
 import socket
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from datetime import datetime
     from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8770
 _NEXT_PORTS = 10
@@ -99,8 +102,8 @@ async def serving(
         world.origin = f"http://{shown}:{listening.getsockname()[1]}"
         # A task of asyncio, since a task group would wrap what the block raises.
         task = asyncio.create_task(server.serve([listening]), name="kallyai-sandbox")
-        await server.ready.wait()
         try:
+            await server.ready.wait()
             yield Served(world.origin, world)
         finally:
             # The block may end by cancellation; the sockets must be closed all the same.
@@ -197,8 +200,14 @@ async def _first_free(stack: AsyncExitStack, options: SandboxOptions, host: str,
 
 @contextmanager
 def _marked(file: Path, origin: str) -> Generator[None]:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.write_text(f"{origin}\n", encoding="utf-8")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(f"{origin}\n", encoding="utf-8")
+    except OSError as error:
+        # The mark keeps other programs from sending live tokens here; the sandbox itself refuses them without it.
+        _log.warning("The mark of the sandbox cannot be written to %s: %s", file, error.strerror)
+        yield
+        return
     try:
         yield
     finally:
