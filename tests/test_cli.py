@@ -142,6 +142,17 @@ def test_traceback_of_the_unexpected_comes_with_debug_only_and_masked(capsys: py
     assert 'File "' not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "wrapped"])
+def test_what_the_system_refuses_is_told_by_name(
+    wrapped: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kallyai_mcp.cli.main.give_up_stdout", lambda: None)
+    refusal = PermissionError(13, "Permission denied", "/no/such")
+    error = ExceptionGroup("of a task group", [refusal]) if wrapped else refusal
+    assert run(HISTORY, FakeProgram(error)) == 1
+    assert capsys.readouterr().err.startswith("Error: The system refused: Permission denied (/no/such).\n")
+
+
 def test_interrupted_change_says_that_it_may_have_taken_effect(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["run", "calls", "stop", "c_1"], FakeProgram(KeyboardInterrupt())) == 130
     assert "takes effect all the same" in capsys.readouterr().err

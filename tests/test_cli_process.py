@@ -68,6 +68,16 @@ def test_command_runs_in_the_embedded_sandbox(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["credits_remaining"] > 0
 
 
+def test_output_that_is_closed_from_the_start_does_not_fail_a_run(tmp_path: Path) -> None:
+    script = (
+        "import os, sys\n"
+        "os.close(1)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'kallyai_mcp', '--sandbox', 'run', 'credits', 'balance'])\n"
+    )
+    done = started(tmp_path, code=script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     script = (
         "import os, sys\n"

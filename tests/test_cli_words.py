@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +70,20 @@ def test_help_of_a_command_names_every_argument(command: Command, capsys: pytest
         assert typed.shown in text
         assert all(choice in text for choice in typed.choices)
     assert "kallyai_" not in text, "people at a terminal type commands, not tools"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example_and_none_with_an_option_that_lacks_its_value(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lists = {typed.options[-1] for typed in typed_arguments(command) if typed.is_list and typed.options}
+    assert run(["run", *command.words, "--help"], FakeProgram()) == 0
+    shown = capsys.readouterr().out.partition("examples:\n")[2].partition("\n\n")[0].splitlines()
+    assert shown
+    for line in shown:
+        words = shlex.split(line)
+        bare = [word for word, after in zip(words, [*words[1:], "--"], strict=True) if after.startswith("--")]
+        assert not lists.intersection(bare), line
 
 
 @pytest.mark.parametrize("command", COMMANDS)

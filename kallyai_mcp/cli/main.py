@@ -52,10 +52,24 @@ def run(argv: Sequence[str], program: Program) -> int:
     return status
 
 
+def _refused_by_system(error: OSError, *, as_json: bool) -> int:
+    # A disk that is full, a folder that cannot be written. What could not be printed is not to be tried again at exit.
+    give_up_stdout()
+    _log.debug("refused by the system", exc_info=error)
+    where = f" ({error.filename})" if error.filename else ""
+    wrapped = KallyError(
+        f"The system refused: {error.strerror or type(error).__name__}{where}.",
+        next_step="Look at its room and rights. --state-dir and --token-file choose where this program keeps files.",
+    )
+    return report(wrapped, as_json=as_json)
+
+
 def _unexpected(error: BaseException, *, as_json: bool) -> int:
     error = _unwrapped(error)
     if isinstance(error, KallyError):
         return report(error, as_json=as_json)
+    if isinstance(error, OSError):
+        return _refused_by_system(error, as_json=as_json)
     _log.debug("unexpected", exc_info=error)
     wrapped = KallyError(
         f"Something went wrong inside this program ({type(error).__name__}).",

@@ -162,7 +162,14 @@ def _report_arguments(error: InvalidArguments) -> None:
 
 
 def make_streams_forgiving() -> None:
-    """Let a character that the terminal's encoding lacks be escaped instead of ending the program."""
+    """Let what a stream cannot show do no harm.
+
+    A character that the terminal's encoding lacks is escaped. What goes to a stream that was closed before the start,
+    as by `>&-`, vanishes: the run must not fail for it after it has had its effect.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - open until the end
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]  # tests put other streams there

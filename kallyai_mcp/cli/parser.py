@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SETTING = "setting "
 _WORD = "\0"
 _NAME_COLUMN = 30
+_METAVARS = {"sandbox_data": "FILE", "timezone": "ZONE", "proxy": "URL"}
 JSON_ANSWER = "Print the answer as one JSON document."
 
 
@@ -150,7 +151,9 @@ def add_settings(parser: Parser, *, shown: bool = False) -> None:
         if setting.is_switch:
             group.add_argument(setting.flag, action="store_true", **facts)
         else:
-            group.add_argument(setting.flag, metavar=setting.name.rpartition("_")[2].upper(), **facts)
+            group.add_argument(
+                setting.flag, metavar=_METAVARS.get(setting.name) or setting.name.rpartition("_")[2].upper(), **facts
+            )
 
 
 def settings_flags(parsed: Namespace) -> dict[str, str | bool | None]:

@@ -14,6 +14,7 @@ from kallyai_mcp.cli.text import PROGRAM, for_terminal
 from kallyai_mcp.examples import examples_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from kallyai_mcp.cli.arguments import Typed
@@ -102,17 +103,23 @@ def fill_command(parser: Parser, command: Command) -> None:
     parser.set_defaults(subcommand="run", command=command, listing=None)
     parser.epilog = (
         "examples:\n"
-        + "".join(f"  {line}\n" for line in sorted(typed_lines(command), key=len)[:_EXAMPLES])
+        + "".join(f"  {line}\n" for line in _shown_examples(command))
         + f"\nEffects: {', '.join(effects_of(command))}. The settings of '{PROGRAM} --help' are accepted too.\n"
     )
 
 
-def typed_lines(command: Command) -> list[str]:
-    """Return the examples of a command as they are typed."""
+def _shown_examples(command: Command) -> list[str]:
+    # An option without a value, for an empty list, is right and reads like a mistake.
+    usual = [example for example in examples_of(command) if [] not in example["arguments"].values()]
+    return sorted(typed_lines(command, usual), key=len)[:_EXAMPLES]
+
+
+def typed_lines(command: Command, examples: Sequence[Mapping[str, Any]] | None = None) -> list[str]:
+    """Return the examples of a command, or those given, as they are typed."""
     import shlex
 
     lines: list[str] = []
-    for example in examples_of(command):
+    for example in examples_of(command) if examples is None else examples:
         words = typed_words(command, example["arguments"])
         line = f"{PROGRAM} run {command.name}"
         lines.append(" ".join([line, *(shlex.quote(word) for word in words)]))

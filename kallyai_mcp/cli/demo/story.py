@@ -332,19 +332,22 @@ async def _connect(stage: Stage) -> None:
     stage.screen.copy(json.dumps(desktop_configuration(), indent=2))
     stage.screen.blank()
     stage.screen.narrate(
-        "Without the line with env it works with the real KallyAI: real calls, real credits.\n"
+        "Without env it works with the real KallyAI: real calls, real credits.\n"
         f"'{PROGRAM} sandbox' serves a sandbox with a page on which you can watch an agent."
     )
 
 
 def desktop_configuration() -> dict[str, Any]:
-    """Return what Claude Desktop needs to start this very program with a sandbox."""
+    """Return what Claude Desktop needs to start this very program with a sandbox.
+
+    `env` comes first: who takes it out again must be left with valid JSON.
+    """
     python = Path(sys.executable)
     program = python.with_name(PROGRAM + (".exe" if sys.platform == "win32" else ""))
     server: dict[str, Any] = {"command": str(program)}
     if not program.is_file():
         server = {"command": str(python), "args": ["-m", "kallyai_mcp"]}
-    return {"mcpServers": {"kallyai": server | {"env": {"KALLYAI_SANDBOX": "1"}}}}
+    return {"mcpServers": {"kallyai": {"env": {"KALLYAI_SANDBOX": "1"}} | server}}
 
 
 STEPS: tuple[tuple[str, Callable[[Stage], Awaitable[None]]], ...] = (
