@@ -20,6 +20,8 @@ class Origin:
         self.text = text.rstrip("/")
         self._url = httpx2.URL(self.text)
         self._key = (self._url.raw_scheme, self._url.raw_host, self._url.port)
+        self._known: dict[str, httpx2.URL] = {}
+        """Addresses that were compared before, of commands that always have the same one."""
 
     @property
     def host(self) -> str:
@@ -37,8 +39,10 @@ class Origin:
         Raises:
             InvalidArguments: A value would lead elsewhere: to another host, route or query. Nothing was sent.
         """
+        target = request.path
+        if not request.query and (known := self._known.get(target)) is not None:
+            return known
         try:
-            target = request.path
             if request.query:
                 target += "?" + urlencode(request.query, quote_via=quote, safe="")
             url = httpx2.URL(self.text + target)
@@ -58,6 +62,8 @@ class Origin:
                     for name in sorted(command.path_args) or ["arguments"]
                 ],
             )
+        if not command.path_args and not request.query:
+            self._known[target] = url
         return url
 
 
