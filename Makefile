@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check bench lint types generated lock schemas dist clean setup
+.PHONY: demo test test-full check bench lint types generated lock schemas dist clean setup
 PACE ?= 1
 
 setup: $(STAMP)
@@ -22,6 +22,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+# The same tests with all their examples, rounds and kills, and every tool with every fault.
+test-full: setup
+	KALLYAI_TESTS=full $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: lint types generated test
 

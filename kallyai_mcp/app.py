@@ -78,7 +78,7 @@ class App:
         from kallyai_mcp.api import ApiClient
         from kallyai_mcp.auth.opener import open_in_browser
         from kallyai_mcp.auth.session import Session
-        from kallyai_mcp.auth.sign_in import SignIn
+        from kallyai_mcp.auth.sign_in import STARTS_EVERY, SignIn
         from kallyai_mcp.engine import Engine
         from kallyai_mcp.engine.account import Account
         from kallyai_mcp.model import Defaults
@@ -86,7 +86,8 @@ class App:
         settings = await self._embedding() if self.settings.sandbox else self.settings
         api = ApiClient(settings.api_url, version=__version__, proxy=settings.proxy, sandbox=settings.sandbox)
         session = Session(settings)
-        sign_in = SignIn(session, opener=open_in_browser)
+        scopes = _needed_scopes() if settings.client_id else ()
+        sign_in = SignIn(session, opener=open_in_browser, starts_every=STARTS_EVERY, scopes=scopes)
         defaults = Defaults(settings.language, settings.zone, settings.credentials)
         self._engine = Engine(api, session, defaults, Account(session, sign_in).commands())
         self._api, self._session, self._sign_in = api, session, sign_in
@@ -105,8 +106,15 @@ class App:
             from tempfile import TemporaryDirectory
 
             self._folder = TemporaryDirectory(prefix="kallyai-sandbox-", ignore_cleanup_errors=True)
-            settings = replace(settings, token_file=Path(self._folder.name) / "token.json")
+            settings = replace(settings, token_file=Path(self._folder.name) / "token.json", store="file")
         return replace(settings, api_url=origin)
+
+
+def _needed_scopes() -> tuple[str, ...]:
+    from kallyai_mcp.catalog import all_commands
+    from kallyai_mcp.engine.scopes import needed_scopes
+
+    return needed_scopes(all_commands())
 
 
 async def _embedded_sandbox(settings: Settings, *, task_status: TaskStatus[str]) -> None:
@@ -150,7 +158,7 @@ async def serve(settings: Settings, pipes: Pipes) -> None:
         group = living
         app.live_in(living)
 
-    server = build_server(load_tools(), app.engine, started=started)
+    server = build_server(load_tools(), app.engine, sign_in=app.sign_in, started=started)
     await serve_stdio(server, pipes, tasks=tasks, close=app.aclose)
 
 

@@ -6,15 +6,15 @@ README are made from the table. Nothing is read at import.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from kallyai_mcp import readers
 from kallyai_mcp.errors import InvalidSettings
+from kallyai_mcp.readers import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +23,8 @@ LIVE_ORIGIN = "https://api.kallyai.com"
 DEFAULT_TOKEN_FILE = "~/.kallyai_token.json"  # noqa: S105 - a path, not a secret
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LANGUAGES = ("en", "es")
+TOKEN_STORES = ("file", "keyring")
+DEFAULT_PROFILE = "default"
 CREDENTIAL_VARIABLES = (
     "KALLYAI_TELEGRAM_BOT_TOKEN",
     "KALLYAI_WHATSAPP_PHONE_NUMBER_ID",
@@ -32,96 +34,13 @@ CREDENTIAL_VARIABLES = (
 """Read for `channels connect` and `channels test`; never arguments, so that no model sees them."""
 
 
-_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII)
-"""A host name in ASCII; others are given in the form of RFC 5891, `xn--…`."""
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address reaches only this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _origin(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is not a web address") from None
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise ValueError("must begin with https:// and name a host")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("must use https; plain http is for this machine only")
-    if parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must be an origin only: scheme, host and port")
-    if ":" not in parts.hostname and not _HOST.fullmatch(parts.hostname):
-        raise ValueError("must name a host by letters, digits, dots and dashes")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-
-
-def _endpoint(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        raise ValueError("is not a web address") from None
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("must be one word of visible ASCII characters")
-    _origin(f"{parts.scheme}://{parts.netloc}")
-    return text
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in {"1", "true", "yes", "on"}:
-        return True
-    if text.lower() in {"0", "false", "no", "off"}:
-        return False
-    raise ValueError("must be 1 or 0")
-
-
-def _path(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        return Path(text)  # nobody has a home folder here, as in some containers; a file under it is just not found
-
-
 STATE_WITHOUT_HOME = "~/.local/state/kallyai-mcp"
 """Named where nobody has a home folder, as in some containers; nothing is found there, and nothing can be kept."""
 
 
 def default_token_file() -> Path:
     """Return the token file of KallyAI's own command line."""
-    return _path(DEFAULT_TOKEN_FILE)
-
-
-def _one_of(*values: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in values:
-            raise ValueError(f"must be one of {', '.join(values)}")
-        return text.lower()
-
-    return read
-
-
-def _zone(text: str) -> str:
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    try:
-        ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be the name of an IANA time zone, such as America/New_York") from None
-    return text
-
-
-def _token(text: str) -> str:
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("must be one word of visible ASCII characters")
-    return text
+    return readers.path(DEFAULT_TOKEN_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +66,7 @@ class Setting:
     @property
     def is_switch(self) -> bool:
         """Whether the flag takes no value."""
-        return self.read is _switch
+        return self.read is readers.switch
 
 
 SETTINGS = (
@@ -155,7 +74,7 @@ SETTINGS = (
         "api_url",
         "KALLYAI_API_URL",
         "Origin of the API. Plain http only for this machine.",
-        _origin,
+        readers.origin,
         "--api-url",
         LIVE_ORIGIN,
     ),
@@ -163,21 +82,37 @@ SETTINGS = (
         "token_file",
         "KALLYAI_TOKEN_FILE",
         "Where the tokens are kept, shared with the KallyAI command line.",
-        _path,
+        readers.path,
         "--token-file",
         DEFAULT_TOKEN_FILE,
+    ),
+    Setting(
+        "profile",
+        "KALLYAI_PROFILE",
+        "Name of the account to work with; each has tokens of its own, in a file beside the default one.",
+        readers.profile,
+        "--profile",
+        DEFAULT_PROFILE,
+    ),
+    Setting(
+        "store",
+        "KALLYAI_TOKEN_STORE",
+        "Where tokens are kept: file, or keyring (the system's; needs the extra of that name).",
+        readers.one_of(*TOKEN_STORES),
+        "--token-store",
+        "file",
     ),
     Setting(
         "access_token",
         "KALLYAI_ACCESS_TOKEN",
         "A fixed access token, for containers and CI. It is never refreshed and never written to disk.",
-        _token,
+        readers.word,
     ),
     Setting(
         "sandbox",
         "KALLYAI_SANDBOX",
         "Work with a KallyAI embedded in this process; nothing leaves the machine.",
-        _switch,
+        readers.switch,
         "--sandbox",
         "off",
     ),
@@ -185,14 +120,14 @@ SETTINGS = (
         "sandbox_data",
         "KALLYAI_SANDBOX_DATA",
         "File in which the sandbox keeps its world; without it, in memory.",
-        _path,
+        readers.path,
         "--sandbox-data",
     ),
     Setting(
         "state_dir",
         "KALLYAI_STATE_DIR",
         "Folder for this program's own state.",
-        _path,
+        readers.path,
         "--state-dir",
         "the platform's state folder",
     ),
@@ -200,7 +135,7 @@ SETTINGS = (
         "language",
         "KALLYAI_LANGUAGE",
         "Language of calls when none is given: en or es.",
-        _one_of(*LANGUAGES),
+        readers.one_of(*LANGUAGES),
         "--language",
         "en",
     ),
@@ -208,7 +143,7 @@ SETTINGS = (
         "timezone",
         "KALLYAI_TIMEZONE",
         "IANA time zone of calls when none is given.",
-        _zone,
+        readers.zone,
         "--timezone",
         "this machine's",
     ),
@@ -216,7 +151,7 @@ SETTINGS = (
         "log_level",
         "KALLYAI_LOG_LEVEL",
         "debug, info, warning or error; the log goes to stderr.",
-        _one_of(*LOG_LEVELS),
+        readers.one_of(*LOG_LEVELS),
         "--log-level",
         "warning",
     ),
@@ -224,26 +159,38 @@ SETTINGS = (
         "proxy",
         "KALLYAI_PROXY",
         "HTTP proxy for requests to the API. Other proxy variables are ignored.",
-        _endpoint,
+        readers.endpoint,
         "--proxy",
     ),
     Setting(
         "device_authorization_url",
         "KALLYAI_DEVICE_AUTHORIZATION_URL",
         "Device authorization endpoint (RFC 8628), where the API does not announce it.",
-        _endpoint,
+        readers.endpoint,
     ),
     Setting(
         "token_url",
         "KALLYAI_TOKEN_URL",
         "Token endpoint for the device flow, where the API does not announce it.",
-        _endpoint,
+        readers.endpoint,
+    ),
+    Setting(
+        "client_id",
+        "KALLYAI_CLIENT_ID",
+        "OAuth client registered with KallyAI: sign in by authorization code as that client. Needs its secret, too.",
+        readers.word,
+    ),
+    Setting(
+        "client_secret",
+        "KALLYAI_CLIENT_SECRET",
+        "Secret of that client.",
+        readers.word,
     ),
     Setting(
         "no_browser",
         "KALLYAI_NO_BROWSER",
         "Never open a browser; show the address instead.",
-        _switch,
+        readers.switch,
         "--no-browser",
         "off",
     ),
@@ -256,6 +203,8 @@ class Settings:
 
     api_url: str = LIVE_ORIGIN
     token_file: Path = field(default_factory=lambda: default_token_file())
+    profile: str = DEFAULT_PROFILE
+    store: str = "file"
     access_token: str | None = field(default=None, repr=False)
     sandbox: bool = False
     sandbox_data: Path | None = None
@@ -266,6 +215,8 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     device_authorization_url: str | None = None
     token_url: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
     no_browser: bool = False
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     display: bool = True
@@ -296,6 +247,7 @@ class Settings:
                     raise InvalidSettings(
                         f"{source} {error}.", next_step=f"Correct or remove {source}. {setting.help}"
                     ) from None
+        _require_whole_client(values)
         credentials = {name: environment[name] for name in CREDENTIAL_VARIABLES if environment.get(name)}
         return cls(**values, credentials=credentials, display=_has_display(environment))
 
@@ -322,6 +274,16 @@ class Settings:
         return not self.sandbox and not is_loopback(urlsplit(self.api_url).hostname)
 
 
+def _require_whole_client(values: Mapping[str, Any]) -> None:
+    given = [setting.variable for setting in SETTINGS if setting.name in {"client_id", "client_secret"} & values.keys()]
+    if len(given) == 1:
+        missing = ({"KALLYAI_CLIENT_ID", "KALLYAI_CLIENT_SECRET"} - set(given)).pop()
+        raise InvalidSettings(
+            f"{given[0]} is set and {missing} is not.",
+            next_step=f"Set {missing}, too, or remove {given[0]} to sign in without a registered client.",
+        )
+
+
 def _machine_zone() -> str | None:
     from tzlocal import get_localzone_name
 
@@ -330,7 +292,7 @@ def _machine_zone() -> str | None:
     except (OSError, ValueError, LookupError):
         return None
     try:
-        return _zone(name) if name else None
+        return readers.zone(name) if name else None
     except ValueError:
         return None
 

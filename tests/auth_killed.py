@@ -1,6 +1,7 @@
-"""Saves to a token file without end, in a child that is killed at some moment, again and again.
+"""Refreshes and saves without end, in a child that is killed at some moment, again and again.
 
-Arguments: token file, number of kills, seed. Writes to stdout what was found after each kill, counted.
+Arguments: token file, origin of a service ("-" for saves only), number of kills, seed.
+Writes to stdout what was found after each kill, counted.
 """
 
 import json
@@ -13,9 +14,15 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import anyio
+
 from kallyai_mcp.auth.clock import SystemClock
 from kallyai_mcp.auth.pair import TokenPair
+from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.token_file import TokenFile
+from kallyai_mcp.settings import Settings
+
+MAY_STAY = {"token.json", "token.json.lock", "token.json.tmp"}
 
 
 def save_for_ever(path: Path) -> None:
@@ -23,7 +30,22 @@ def save_for_ever(path: Path) -> None:
     number = 0
     while True:
         number += 1
-        file.replace(TokenPair(f"at-{number}", f"rt-{number}" * 20, 2e9 + number))
+        file.replace(TokenPair(f"at-{number}", f"rt-{number}", 2e9 + number))
+
+
+async def refresh_for_ever(path: Path, origin: str, ready: int) -> None:
+    session = Session(Settings(token_file=path, api_url=origin, state_dir=path.parent / "state"))
+    token = await session.token()
+    os.write(ready, b".")
+    while token is not None:
+        token = await session.renew(token)
+
+
+async def warm_up(path: Path, origin: str) -> None:
+    """Have everything imported before the forks, so that the kills meet refreshes."""
+    session = Session(Settings(token_file=path, api_url=origin, state_dir=path.parent / "state"))
+    for _ in range(3):
+        await session.renew(await session.token() or "")
 
 
 def look(path: Path) -> str:
@@ -34,24 +56,37 @@ def look(path: Path) -> str:
     except ValueError:
         return "torn"
     number = fields["access_token"].removeprefix("at-")
-    return "whole" if fields["refresh_token"] == f"rt-{number}" * 20 else "mixed"
+    return "whole" if fields["refresh_token"] == f"rt-{number}" else "mixed"
 
 
-def main(name: str, kills: str, seed: str) -> None:
+def main(name: str, origin: str, kills: str, seed: str) -> None:
     path = Path(name)
     chance = random.Random(seed)  # noqa: S311 - decides when a child is killed
     found: Counter[str] = Counter()
-    TokenFile(path, SystemClock()).replace(TokenPair("at-0", "rt-0" * 20, 2e9))
+    TokenFile(path, SystemClock()).replace(TokenPair("at-0", "rt-0", 2e9))
+    if origin != "-":
+        anyio.run(warm_up, path, origin)
     for _ in range(int(kills)):
+        before = path.stat().st_ino
+        ready, told = os.pipe()
         child = os.fork()
         if child == 0:
-            save_for_ever(path)
-        time.sleep(chance.uniform(0.001, 0.008))
+            if origin == "-":
+                save_for_ever(path)
+            anyio.run(refresh_for_ever, path, origin, told)
+            os._exit(0)
+        if origin != "-":
+            os.read(ready, 1)
+        time.sleep(chance.uniform(0.001, 0.008 if origin == "-" else 0.09))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+        os.close(ready)
+        os.close(told)
         found[look(path)] += 1
-        if len(list(path.parent.iterdir())) > 2:
-            found["left over"] += 1
+        found["saved meanwhile"] += path.stat().st_ino != before
+        names = {entry.name for entry in path.parent.iterdir()}
+        found["half done"] += "token.json.tmp" in names
+        found["stray"] += len(names - MAY_STAY)
     sys.stdout.write(json.dumps(found))
 
 

@@ -38,8 +38,18 @@ class FakeSignIn:
     failure: Exception | None = None
     finished: bool = False
 
-    async def begin(self) -> FakeWaiting:
+    pasted: list[str] = field(default_factory=list[str])
+    expected: str | None = None
+    options: dict[str, bool] = field(default_factory=dict[str, bool])
+    is_answered: bool = False
+
+    async def begin(self, *, paste: bool = False, lasting: bool = False) -> FakeWaiting:
+        self.options = {"paste": paste, "lasting": lasting}
         return FakeWaiting()
+
+    def paste(self, text: str) -> bool:
+        self.pasted.append(text)
+        return text == self.expected
 
     async def finish(self) -> None:
         if self.failure is not None:

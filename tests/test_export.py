@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kallyai_mcp import catalog
-from kallyai_mcp.errors import KallyError
+from kallyai_mcp.errors import OWN_CODES, KallyError
 from kallyai_mcp.export import MissingMarker
 from kallyai_mcp.export.__main__ import main, sandbox_facts
 from kallyai_mcp.export.documents import fill
 from kallyai_mcp.export.sandbox_tables import SUBJECTS, controls, faults, numbers_and_phrases, triggers
+from kallyai_mcp.export.sign_in_tables import REMEDIES, SETTINGS_SHOWN, signing_in_sections
 from kallyai_mcp.export.tables import errors, marks, settings, tools
 from kallyai_mcp.model import tool_definition
-from kallyai_mcp.model.codes import CODES
+from kallyai_mcp.model.codes import CODES, STATUS_FALLBACKS
 from kallyai_mcp.settings import CREDENTIAL_VARIABLES, SETTINGS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ABOUT_SIGNING_IN = ("sign_in_", "token_", "keyring_", "refresh_", "port_")
 SECTIONS = {
     "README.md": ("tools", "settings", "errors", "sandbox numbers"),
     "docs/sandbox.md": ("sandbox triggers", "sandbox faults", "sandbox controls"),
+    "docs/signing-in.md": ("sign-in settings", "sign-in errors"),
 }
 PLACES = [(document, name) for document, names in SECTIONS.items() for name in names]
 
@@ -247,3 +250,19 @@ def test_every_trigger_fault_and_control_of_the_sandbox_has_a_row() -> None:
     assert "| `latency=` | Wait so many seconds first. |" in failing
     assert "| `POST /sandbox/reset` | Begin a new world: " in controlled
     assert "| `DELETE /sandbox/faults` | Disarm all faults and errors. |" in controlled
+
+
+def test_every_error_around_signing_in_has_a_row_with_a_remedy() -> None:
+    assert {code for code in OWN_CODES if code.startswith(ABOUT_SIGNING_IN)} <= REMEDIES.keys() <= OWN_CODES.keys()
+    page = signing_in_sections()["sign-in errors"]
+    refusals = [code for code in (*CODES.values(), *STATUS_FALLBACKS.values()) if code.http_status in {401, 403}]
+    assert {code.http_status for code in refusals} == {401, 403}
+    for code in (*REMEDIES, *(refusal.code for refusal in refusals)):
+        assert f"| `{code}` |" in page
+    assert all(cell.strip() for line in page.splitlines() for cell in line.strip("|").split(" | "))
+
+
+def test_the_settings_of_the_page_about_signing_in_are_shown_as_in_the_readme() -> None:
+    rows = signing_in_sections()["sign-in settings"].splitlines()[2:]
+    assert len(rows) == len(SETTINGS_SHOWN)
+    assert set(rows) <= set(settings().splitlines())

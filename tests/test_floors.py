@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kallyai_mcp"
 FLOORS = (
-    {"errors", "settings", "privacy", "logs", "pipes"},
+    {"errors", "settings", "privacy", "logs", "pipes", "readers"},
     {"model"},
     {"commands", "examples"},
     {"catalog", "api", "auth"},

@@ -2,11 +2,13 @@
 
 import io
 import logging
+from base64 import b64encode
 
 import pytest
+from canaries import forms
 
 from kallyai_mcp.logs import MaskingFormatter
-from kallyai_mcp.privacy import mask
+from kallyai_mcp.privacy import MOST, hide, mask
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,23 @@ def test_a_traceback_is_masked_too() -> None:
     assert "2025550143" not in stream.getvalue()
     assert "7700900123" not in stream.getvalue()
     assert "ValueError" in stream.getvalue()
+
+
+@pytest.mark.parametrize("secret", ["opaque-token-1", "a/b+c=d~e'f\"g%h", "at\\Canary&4vU?d2"])
+def test_a_secret_that_is_in_use_is_masked_in_every_encoding(secret: str) -> None:
+    hide(secret)
+    for form in forms(secret) - {secret}:
+        assert form not in mask(f"<{form}>"), form
+    for before in range(3):
+        packed = b64encode(b"x" * before + secret.encode() + b"tail").decode()
+        assert mask(packed) != packed
+    assert mask(f"no {secret}, sorry") == "no [secret], sorry"
+
+
+def test_what_is_too_short_for_a_secret_is_left_and_old_tokens_are_forgotten_before_lasting_ones() -> None:
+    hide("short")
+    hide("lasting-one", lasting=True)
+    for number in range(2 * MOST):
+        hide(f"passing-{number}-token")
+    assert mask("short lasting-one") == "short [secret]"
+    assert mask(f"passing-0-token passing-{2 * MOST - 1}-token") == "passing-0-token [secret]"

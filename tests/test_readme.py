@@ -111,7 +111,12 @@ def test_every_language_of_a_block_is_one_that_is_checked() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
     opened = re.findall(r"^```(\w*)$", text, re.MULTILINE)[::2]
 
-    assert set(opened) <= {"sh", "json", "toml", "python"}
+    assert set(opened) <= {"sh", "json", "toml", "python", "text"}
+
+
+@pytest.mark.parametrize("block", blocks("text"), ids=str)
+def test_every_diagram_fits_a_page(block: Block) -> None:
+    assert max(map(len, block.text.splitlines())) <= 100
 
 
 def test_every_make_target_exists() -> None:

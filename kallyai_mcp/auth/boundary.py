@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from kallyai_mcp.errors import InvalidSettings, SignInRequired
 from kallyai_mcp.model.sandbox_marks import is_sandbox_token
-from kallyai_mcp.settings import Settings, default_token_file, is_loopback
+from kallyai_mcp.settings import DEFAULT_PROFILE, Settings, default_token_file, is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +38,16 @@ def _mark(origin: str, state_dir: Path | None) -> Path | None:
 def token_path(settings: Settings) -> Path:
     """Where the tokens are kept: as set; else for a sandbox a file of its own, and otherwise the CLI's.
 
-    A token file set to the shared default counts as not set, so that a sandbox never overwrites live tokens.
+    A token file set to the shared default counts as not set, so that a sandbox never overwrites live tokens. A profile
+    has a file beside that of the default one, its name before the suffix: .kallyai_token.work.json.
     """
-    if settings.token_file != default_token_file() or not is_sandbox(settings):
-        return settings.token_file
-    return settings.state_folder / "sandbox-token.json"
+    path = settings.token_file
+    if path == default_token_file() and is_sandbox(settings):
+        path = settings.state_folder / "sandbox-token.json"
+    if settings.profile == DEFAULT_PROFILE:
+        return path
+    # With a suffix always: "tokens.lock" would be the lock of "tokens".
+    return path.with_name(f"{path.stem}.{settings.profile}{path.suffix or '.json'}")
 
 
 def require_same_side(settings: Settings, token: str, *, source: str) -> None:

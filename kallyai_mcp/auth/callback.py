@@ -21,7 +21,8 @@ HOST = "127.0.0.1"
 PORTS = range(8740, 8760)
 CONNECTION_TIMEOUT = 5.0
 LINGER = 2.0
-FIELDS = ("access_token", "refresh_token", "expires_in", "error")
+TOKENS = ("access_token", "refresh_token", "expires_in")
+CODE = ("code",)
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
@@ -48,13 +49,16 @@ class Callback:
         state: What the service must hand back.
         seconds: After so long it stops by itself.
         ports: Where to listen; the facts' range.
+        fields: What the service sends along; the first of them, or "error", makes an answer.
 
     Raises:
         OSError: None of the ports is free.
     """
 
-    def __init__(self, state: str, seconds: float, ports: range = PORTS) -> None:
+    def __init__(self, state: str, seconds: float, ports: range = PORTS, fields: tuple[str, ...] = TOKENS) -> None:
         self._state = state
+        self._fields = (*fields, "error")
+        self._wanted = fields[0]
         self._answer: dict[str, str] | None = None
         self._lock = threading.Lock()
         self._shown = threading.Event()
@@ -91,8 +95,8 @@ class Callback:
         states = fields.get("state", [])
         if len(states) != 1 or not hmac.compare_digest(states[0].encode(), self._state.encode()):
             return None
-        known = {name: fields[name] for name in FIELDS if name in fields}
-        if not known.keys() & {"access_token", "error"} or any(len(values) != 1 for values in known.values()):
+        known = {name: fields[name] for name in self._fields if name in fields}
+        if not known.keys() & {self._wanted, "error"} or any(len(values) != 1 for values in known.values()):
             return None
         with self._lock:
             if self._answer is None:

@@ -5,19 +5,19 @@ Token requests go through Authlib. The device code leaves this module in those r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+import math
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import httpx2
 
 from kallyai_mcp.auth.flow import Pending, may_be_shown, minutes
-from kallyai_mcp.auth.http import json_or_none, oauth_error
-from kallyai_mcp.auth.pair import TokenPair, as_number, is_token, lifetime, pair_from_answer
+from kallyai_mcp.auth.http import oauth_error
+from kallyai_mcp.auth.pair import TokenPair, as_number, is_token, pair_from_answer
+from kallyai_mcp.auth.token_request import oauth_client, request_token
 from kallyai_mcp.errors import SignInFailed
+from kallyai_mcp.privacy import hide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from kallyai_mcp.auth.clock import Clock
     from kallyai_mcp.auth.discovery import Endpoints
     from kallyai_mcp.auth.http import Answer, Http
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 CLIENT_ID = "kallyai-mcp"
 PUBLIC_CLIENT = "none"
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
-DEFAULT_INTERVAL, LONGEST_INTERVAL = 5.0, 60.0
+DEFAULT_INTERVAL = 5.0
+ABSURD_INTERVAL, LONGEST_INTERVAL = 60.0, 300.0
 SLOW_DOWN = 5.0
 DEFAULT_LIFETIME, LONGEST_LIFETIME = 600.0, 1800.0
 LONGEST_BACKOFF = 60.0
@@ -55,11 +56,12 @@ class DeviceFlow:
         self._endpoints = endpoints
         self._origin = origin
         self._device_code: str = answer["device_code"]
+        hide(self._device_code)
         self._user_code: str = answer["user_code"]
         self._uri: str = answer["verification_uri"]
         complete = answer.get("verification_uri_complete")
         self._complete: str | None = complete if may_be_shown(complete, origin) else None
-        self._interval = _within(answer.get("interval"), DEFAULT_INTERVAL, LONGEST_INTERVAL)
+        self._interval = _interval(answer.get("interval"))
         self._failures = 0
         started = clock.monotonic()
         self._ends = started + _within(answer.get("expires_in"), DEFAULT_LIFETIME, LONGEST_LIFETIME)
@@ -86,7 +88,7 @@ class DeviceFlow:
         """Seconds until the next request may be made, or the code ends."""
         return max(0.0, min(self._next_poll, self._ends) - self._clock.monotonic())
 
-    async def step(self) -> TokenPair | None:
+    async def step(self, limit: float = math.inf) -> TokenPair | None:
         """Ask once for the tokens, if that may be done now (RFC 8628 sections 3.4 and 3.5).
 
         Raises:
@@ -98,53 +100,31 @@ class DeviceFlow:
         if now < self._next_poll:
             return None
         asked_at = self._clock.now()
-        self._next_poll = now + self._interval  # holds if this run is cancelled before the answer
-        answer = await self._ask(min(POLL_DEADLINE, max(1.0, self._ends - now)))
+        # A grant is given once: a run that is cancelled now must not lose it. The deadline is that of the request.
+        answer: tuple[int, Any] | None = None
+        with anyio.CancelScope(shield=True):
+            answer = await self._ask(min(POLL_DEADLINE, limit, max(1.0, self._ends - now)))
         pair = self._read(answer, asked_at)
         # The interval counts from the answer, not from the request.
-        backoff = min(LONGEST_BACKOFF, self._interval * 2**self._failures) if self._failures else 0.0
-        self._next_poll = self._clock.monotonic() + max(self._interval, backoff)
+        self._next_poll = self._clock.monotonic() + self._pause()
         return pair
 
     async def close(self) -> None:
         """Nothing is held."""
 
+    def _pause(self) -> float:
+        """Seconds to the next request: doubled with each failure, and always longer than without one (section 3.5)."""
+        if not self._failures:
+            return self._interval
+        longest = max(LONGEST_BACKOFF, 2 * self._interval)
+        return min(longest, self._interval * 2 ** min(self._failures, 10))
+
     async def _ask(self, deadline: float) -> tuple[int, Any] | None:
         """Status and body of the token endpoint's answer; None where there was none."""
-        from authlib.integrations.httpx_client import AsyncOAuth2Client, OAuthError  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]  # Authlib ships no types
-
-        status = 0
-
-        def observe(response: httpx2.Response) -> httpx2.Response:
-            nonlocal status
-            status = response.status_code
-            body = json_or_none(response.content)
-            if not isinstance(body, dict) or "error" in body:
-                return response
-            # Authlib trips over an expires_in that is no number, and over an expires_at of the service's own.
-            fields = {name: cast("dict[str, Any]", body).get(name) for name in ("access_token", "refresh_token")}
-            fields["expires_in"] = lifetime(cast("dict[str, Any]", body).get("expires_in"))
-            return httpx2.Response(status, json=fields, request=response.request)
-
-        options = self._http.client_options()
-        client = cast(
-            "_TokenClient",
-            AsyncOAuth2Client(client_id=CLIENT_ID, token_endpoint_auth_method=PUBLIC_CLIENT, **options),
+        client = oauth_client(self._http, CLIENT_ID, token_endpoint_auth_method=PUBLIC_CLIENT)
+        return await request_token(
+            client, self._endpoints.token, deadline, grant_type=GRANT_TYPE, device_code=self._device_code
         )
-        client.register_compliance_hook("access_token_response", observe)
-        try:
-            with anyio.fail_after(deadline):
-                token = await client.fetch_token(
-                    self._endpoints.token, grant_type=GRANT_TYPE, device_code=self._device_code
-                )
-        except OAuthError as error:
-            return status, {"error": cast("Any", error).error}
-        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, ValueError):
-            return None
-        finally:
-            with anyio.move_on_after(1, shield=True):
-                await client.aclose()
-        return status, dict(token)
 
     def _read(self, answer: tuple[int, Any] | None, asked_at: float) -> TokenPair | None:
         status, body = answer or (0, None)
@@ -232,6 +212,12 @@ def _is_showable(code: str) -> bool:
     return 0 < len(code) <= LONGEST_CODE and code.isascii() and code.isprintable() and bool(code.strip())
 
 
+def _interval(value: object) -> float:
+    """The interval asked for is kept, unless it cannot be meant: then nobody would be signed in."""
+    seconds = _within(value, DEFAULT_INTERVAL, math.inf)
+    return seconds if seconds <= LONGEST_INTERVAL else ABSURD_INTERVAL
+
+
 def _within(value: object, default: float, longest: float) -> float:
     number = as_number(value)
     if number is None or number <= 0:
@@ -242,13 +228,3 @@ def _within(value: object, default: float, longest: float) -> float:
 def _unusable(what: str) -> SignInFailed:
     shown = what if what in OAUTH_ERRORS or what.startswith(("status ", "no ")) else "an unknown error"
     return SignInFailed(f"The service does not allow this sign-in ({shown}).", next_step=START_AGAIN)
-
-
-class _TokenClient(Protocol):
-    """What is used of Authlib's client, which has no types."""
-
-    def register_compliance_hook(self, hook_type: str, hook: Callable[[httpx2.Response], httpx2.Response]) -> None: ...
-
-    async def fetch_token(self, url: str, *, grant_type: str, device_code: str) -> Mapping[str, object]: ...
-
-    async def aclose(self) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
@@ -44,13 +45,13 @@ class Done:
 
     Attributes:
         expires_at: Unix seconds at which the access token ends.
-        path: The token file.
+        path: The token file; None where they are kept elsewhere.
         saved: Whether the tokens are in it; if not, only this process is signed in.
         message: This in a sentence for the person.
     """
 
     expires_at: float
-    path: Path
+    path: Path | None
     saved: bool
     message: str
 
@@ -79,8 +80,11 @@ class Flow(Protocol):
         """Seconds until the next step is due; 0 when it is."""
         ...
 
-    async def step(self) -> TokenPair | None:
+    async def step(self, limit: float = math.inf) -> TokenPair | None:
         """Do what is due now, in one short step; the tokens once they are there.
+
+        Args:
+            limit: Seconds that it may take at most; a step that is cancelled goes on for so long.
 
         Raises:
             SignInFailed: It ended without tokens.

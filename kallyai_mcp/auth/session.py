@@ -20,12 +20,17 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kallyai_mcp.auth.boundary import SIGN_IN, require_same_side, token_path
+from kallyai_mcp.auth.claims import TokenFacts, read_facts
 from kallyai_mcp.auth.clock import SystemClock
 from kallyai_mcp.auth.http import Http, oauth_error
+from kallyai_mcp.auth.keyring_store import KeyringStore
+from kallyai_mcp.auth.lock import LOCK_WAIT
 from kallyai_mcp.auth.pair import pair_from_answer
-from kallyai_mcp.auth.token_file import LOCK_WAIT, TokenFile, UnreadableTokenFile
+from kallyai_mcp.auth.store import UnreadableTokenFile
+from kallyai_mcp.auth.token_file import TokenFile
 from kallyai_mcp.auth.vault import Vault
 from kallyai_mcp.errors import KallyError, SignInRequired, TransportError
+from kallyai_mcp.privacy import hide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.auth.clock import Clock
     from kallyai_mcp.auth.pair import TokenPair
+    from kallyai_mcp.auth.store import TokenStore
     from kallyai_mcp.settings import Settings
 
 REFRESH_PATH = "/v1/auth/refresh"
@@ -50,7 +56,7 @@ class AccountStatus:
 
     Attributes:
         authenticated: A token is there that is valid, or that can be refreshed.
-        source: "environment", "token file", or None.
+        source: "environment", "token file", "keyring", or None.
         expires_at: Unix seconds at which the access token ends; None where nobody knows.
         path: The token file, whether or not it exists; None with a token from the environment.
         problem: Why the tokens that are there cannot be used.
@@ -70,7 +76,7 @@ class Session:
         settings: API, token file, fixed token.
         http: How the service is reached.
         clock: Wall and monotonic time.
-        file: The token file; the settings' own by default.
+        file: Where the tokens are kept; as the settings say by default.
         jitter: A number from 0 to 1, so that several processes do not refresh in the same second.
     """
 
@@ -80,20 +86,26 @@ class Session:
         *,
         http: Http | None = None,
         clock: Clock | None = None,
-        file: TokenFile | None = None,
+        file: TokenStore | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.http = http or Http.for_settings(settings)
-        self.file = file or TokenFile(token_path(settings), self.clock)
+        self.file: TokenStore = file or store_of(settings, self.clock)
         self._vault = Vault(self.file, self.clock)
+        for secret in (settings.access_token, settings.client_secret, *settings.credentials.values()):
+            if secret:
+                hide(secret, lasting=True)
         self._ahead = AHEAD + JITTER * jitter()
         self._gate = anyio.Lock()
         self._attempts = 0
         self._failure: KallyError | None = None
         self._ahead_not_before = 0.0
         self._rejected: str | None = None
+        self._latest: TokenPair | None = None
+        """What the last refresh of this process brought."""
+        self._granted: tuple[str, str] | None = None
 
     async def token(self) -> str | None:
         """A valid access token, refreshed if that is due; None when nobody is signed in.
@@ -149,9 +161,34 @@ class Session:
                 return AccountStatus(False, None, None, self.file.path)
             self._checked(pair)
         except KallyError as problem:
-            return AccountStatus(False, "token file", None, self.file.path, problem)
+            return AccountStatus(False, self.file.kind, None, self.file.path, problem)
         renewable = pair.refresh_token is not None and pair.refresh_token != self._rejected
-        return AccountStatus(pair.usable(self.clock.now()) or renewable, "token file", pair.expires_at, self.file.path)
+        valid = pair.usable(self.clock.now()) or renewable
+        return AccountStatus(valid, self.file.kind, pair.expires_at, self.file.path)
+
+    def facts(self) -> TokenFacts:
+        """What the access token at hand says about itself, and what the service said with it; without network."""
+        token = self.settings.access_token
+        if token is None:
+            try:
+                pair = self._vault.held()
+            except KallyError:
+                pair = None
+            token = None if pair is None else pair.access_token
+        if token is None:
+            return TokenFacts()
+        granted = self._granted[1] if self._granted is not None and self._granted[0] == token else None
+        return read_facts(token, granted)
+
+    async def require_savable(self) -> None:
+        """Check, before anybody is asked to sign in, that the tokens could be kept.
+
+        Raises:
+            TransportError: Another process holds the lock for too long.
+            InvalidSettings: They could not.
+        """
+        async with self.file.locked():
+            self.file.require_replaceable()
 
     async def adopt(self, pair: TokenPair) -> bool:
         """Take the tokens of a new sign-in. Whether they could be saved; if not, this process works with them.
@@ -162,6 +199,7 @@ class Session:
         """
         self._checked(pair)
         self._rejected = None
+        self._note_scope(pair)
         async with self._gate:
             try:
                 async with self.file.locked():
@@ -186,8 +224,14 @@ class Session:
                 _log.info("Removing the token file without its lock: %s", error.message)
                 return self._vault.remove()
 
+    def _note_scope(self, pair: TokenPair) -> None:
+        if pair.scope is not None:
+            self._granted = (pair.access_token, pair.scope)
+        elif self._granted is not None:
+            self._granted = (pair.access_token, self._granted[1])  # a refresh changes no scope unless it says so
+
     def _checked(self, pair: TokenPair) -> str:
-        source = str(self.file.path)
+        source = self.file.place
         require_same_side(self.settings, pair.access_token, source=source)
         if pair.refresh_token:
             require_same_side(self.settings, pair.refresh_token, source=source)
@@ -195,7 +239,10 @@ class Session:
 
     def _is_due(self, pair: TokenPair) -> bool:
         # A token may be meant to live for less than the usual lead; then half of its life is the lead.
-        lead = min(self._ahead, max(0.0, (pair.expires_at - pair.written_at) / 2))
+        # Of our own pair the moment is known; of others the file's time tells it, by the clock of whoever keeps files.
+        own = self._latest is not None and self._latest.access_token == pair.access_token
+        written_at = self._latest.written_at if own and self._latest is not None else pair.written_at
+        lead = min(self._ahead, max(0.0, (pair.expires_at - written_at) / 2))
         return self.clock.now() >= pair.expires_at - lead
 
     async def _token_when_due(self, pair: TokenPair) -> str | None:
@@ -219,6 +266,10 @@ class Session:
             pair = await self._vault.current()
             if pair is None or self._will_do(pair, refused):
                 return pair
+            if self._attempts != attempts and self._latest is not None and refused != pair.access_token:
+                latest = self._latest
+                if latest.access_token == pair.access_token and pair.usable(self.clock.now()):
+                    return pair  # came while waiting here, and is due again already: nobody refreshes it at once
             self._failure = None
             try:
                 async with self.file.locked(wait):
@@ -256,7 +307,9 @@ class Session:
                 except ValueError:
                     raise _odd_answer(answer.status) from None
                 self._checked(new)
-                return self._vault.store_refreshed(pair, new)
+                self._note_scope(new)
+                self._latest = self._vault.store_refreshed(pair, new)
+                return self._latest
         if answer.status not in {400, 401} and oauth_error(answer.body) != "invalid_grant":
             raise _odd_answer(answer.status)
         newer = await self._vault.peers_pair(pair)
@@ -266,7 +319,14 @@ class Session:
         return newer
 
     def _over(self, fact: str) -> SignInRequired:
-        return SignInRequired(f"The sign-in in {self.file.path} {fact}.", next_step=SIGN_IN)
+        return SignInRequired(f"The sign-in in {self.file.place} {fact}.", next_step=SIGN_IN)
+
+
+def store_of(settings: Settings, clock: Clock) -> TokenStore:
+    """Where the settings have the tokens kept."""
+    if settings.store == "keyring":
+        return KeyringStore.of(settings, clock)
+    return TokenFile(token_path(settings), clock)
 
 
 def _odd_answer(status: int) -> TransportError:

@@ -10,45 +10,25 @@ import json
 import os
 import stat
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace as with_changes
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from kallyai_mcp.auth.lock import LOCK_WAIT, locked, reason
 from kallyai_mcp.auth.pair import TokenPair, is_token
-from kallyai_mcp.errors import InvalidSettings, TransportError
+from kallyai_mcp.auth.store import Stamp, UnreadableTokenFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from pathlib import Path
+    from contextlib import AbstractAsyncContextManager
 
     from kallyai_mcp.auth.clock import Clock
 
 LARGEST_FILE = 64 * 1024
-LOCK_WAIT = 30.0
-LOCK_POLL = 0.05
 SIGN_IN_REMEDY = "Sign in again (kallyai-mcp login), which replaces the file, or remove it."
-
-
-class Stamp(NamedTuple):
-    """What changes when a file is replaced, written to, or given away."""
-
-    modified_ns: int
-    changed_ns: int
-    inode: int
-    size: int
-    mode: int
-    owner: int
-
-    @classmethod
-    def of(cls, facts: os.stat_result) -> Stamp:
-        """The stamp in the answer of stat."""
-        return cls(facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino, facts.st_size, facts.st_mode, facts.st_uid)
-
-
-class UnreadableTokenFile(InvalidSettings):
-    """The token file exists and is refused. It is left as it is."""
-
-    code = "token_file_unusable"
+ELSEWHERE = (
+    "Put the token file in a folder of a local disk where you may write (--token-file), or set KALLYAI_ACCESS_TOKEN."
+)
 
 
 class TokenFile:
@@ -60,11 +40,26 @@ class TokenFile:
         posix: Whether owner and mode mean something here; Windows has neither, nor `O_NOFOLLOW`.
     """
 
+    kind: ClassVar[str] = "token file"
+
     def __init__(self, path: Path, clock: Clock, *, posix: bool = os.name == "posix") -> None:
-        self.path = path
+        self._path = path
         self._clock = clock
         self._posix = posix
         self._cached: tuple[Stamp, TokenPair] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    async def prepare(self) -> None:
+        """Nothing; a file is read at once."""
 
     def stamp(self) -> Stamp | None:
         """The file's stamp at this moment; None when there is no file.
@@ -74,10 +69,10 @@ class TokenFile:
         """
         try:
             return Stamp.of(self.path.lstat())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter where a home folder is /dev/null
             return None
         except OSError as error:
-            raise self._refused(f"cannot be looked at ({_reason(error)})", "Check the folder's rights.") from None
+            raise self._refused(f"cannot be looked at ({reason(error)})", ELSEWHERE) from None
 
     def read(self) -> TokenPair | None:
         """The tokens in the file; None when there is no file. An unchanged file costs one stat.
@@ -110,7 +105,7 @@ class TokenFile:
             OSError: Disk full, no rights, I/O error.
             UnreadableTokenFile: Something stands there that is not the user's plain file.
         """
-        self._require_replaceable()
+        self.require_replaceable()
         fields: dict[str, object] = {"access_token": pair.access_token}
         if pair.refresh_token:
             fields["refresh_token"] = pair.refresh_token
@@ -137,51 +132,17 @@ class TokenFile:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise self._refused(f"cannot be removed ({_reason(error)})", "Remove it by hand.") from None
+            raise self._refused(f"cannot be removed ({reason(error)})", "Remove it by hand.") from None
         return True
 
-    @asynccontextmanager
-    async def locked(self, wait: float = LOCK_WAIT) -> AsyncGenerator[None]:
-        """Hold the lock that all our processes take. It is polled for, so that a waiting task can be cancelled.
-
-        The kernel frees it when its holder dies; its file is never removed, else two could hold "the" lock.
+    def locked(self, wait: float = LOCK_WAIT) -> AbstractAsyncContextManager[None]:
+        """Hold the lock beside the file.
 
         Raises:
             TransportError: Somebody else held it all the time ("token_file_busy").
             UnreadableTokenFile: It cannot be made, or this file system has no locks.
         """
-        from filelock import FileLock, Timeout  # here, for a run with a fresh token needs no lock
-
-        lock_path = f"{self.path}.lock"
-        deadline = self._clock.monotonic() + wait
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = FileLock(
-                lock_path, mode=0o600, thread_local=False, fallback_to_soft=False, preserve_lock_file=True, timeout=0
-            )
-            while True:
-                try:
-                    lock.acquire(blocking=False)
-                    break
-                except Timeout:
-                    if self._clock.monotonic() >= deadline:
-                        raise TransportError(
-                            f"Another program has held {lock_path} for {wait:.0f} seconds.",
-                            code="token_file_busy",
-                            next_step="Try again; if it stays so, end the program that holds the lock.",
-                            retryable=True,
-                        ) from None
-                await self._clock.sleep(LOCK_POLL)
-        except (OSError, NotImplementedError) as error:
-            raise UnreadableTokenFile(
-                f"The lock {lock_path} cannot be taken ({_reason(error)}), so the token file was not changed.",
-                next_step="Put the token file in a folder of a local disk where you may write (--token-file), "
-                "or set KALLYAI_ACCESS_TOKEN.",
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+        return locked(Path(f"{self.path}.lock"), self._clock, wait, remedy=ELSEWHERE)
 
     @property
     def _temporary(self) -> Path:
@@ -198,13 +159,13 @@ class TokenFile:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise self._refused("is a symbolic link", "Put the file itself there.") from None
-            raise self._refused(f"cannot be opened ({_reason(error)})", f"chmod 600 {self.path}") from None
+            raise self._refused(f"cannot be opened ({reason(error)})", f"chmod 600 {self.path}") from None
         try:
             facts = os.fstat(descriptor)
             self._require_private(Stamp.of(facts), links=facts.st_nlink)
             return self._read_all(descriptor), Stamp.of(facts)
         except OSError as error:
-            raise self._refused(f"cannot be read ({_reason(error)})", SIGN_IN_REMEDY) from None
+            raise self._refused(f"cannot be read ({reason(error)})", SIGN_IN_REMEDY) from None
         finally:
             os.close(descriptor)
 
@@ -228,7 +189,12 @@ class TokenFile:
         if links > 1:
             raise self._refused("has a second name (hard link)", "Copy it to a new file in its place, mode 0600.")
 
-    def _require_replaceable(self) -> None:
+    def require_replaceable(self) -> None:
+        """Check that what stands there, if anything, is the user's own plain file.
+
+        Raises:
+            UnreadableTokenFile: It is something else.
+        """
         stamp = self.stamp()
         if stamp is None:
             return
@@ -313,7 +279,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -10,14 +10,14 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.auth.token_file import UnreadableTokenFile
+from kallyai_mcp.auth.store import KeyringUnusable, UnreadableTokenFile
 from kallyai_mcp.errors import SignInFailed, TransportError
 from kallyai_mcp.model.sandbox_marks import is_sandbox_token
 
 if TYPE_CHECKING:
     from kallyai_mcp.auth.clock import Clock
     from kallyai_mcp.auth.pair import TokenPair
-    from kallyai_mcp.auth.token_file import Stamp, TokenFile
+    from kallyai_mcp.auth.store import Stamp, TokenStore
 
 SAVE_AGAIN_AFTER = 30.0
 PEER_LOOKS = 5
@@ -29,14 +29,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Unsaved:
+    """A pair in memory, and how the file was when it could not be written.
+
+    Attributes:
+        pair: What only this process has.
+        stamp: The file's; None where there was none.
+        seen: Whether the file could be looked at. If not, `used` tells whether it is still the old one.
+        used: The refresh token in place of which the pair came.
+    """
+
     pair: TokenPair
     stamp: Stamp | None
+    seen: bool
+    used: str | None
 
 
 class Vault:
     """Keeps one account's pair. Every method that writes expects the caller to hold the file's lock."""
 
-    def __init__(self, file: TokenFile, clock: Clock) -> None:
+    def __init__(self, file: TokenStore, clock: Clock) -> None:
         self.file = file
         self._clock = clock
         self._unsaved: _Unsaved | None = None
@@ -53,11 +64,18 @@ class Vault:
         Raises:
             UnreadableTokenFile: The file is refused.
         """
-        if self._unsaved is not None:
-            if self.file.stamp() == self._unsaved.stamp:
-                return self._unsaved.pair
-            self._unsaved = None
-        return self.file.read()
+        unsaved = self._unsaved
+        if unsaved is None:
+            return self.file.read()
+        try:
+            if self._is_as_left(unsaved):
+                return unsaved.pair
+            there = self.file.read()
+        except UnreadableTokenFile:
+            # A disk that fails, or somebody's file half written on a full one, does not end what works in memory.
+            return unsaved.pair
+        self._unsaved = None
+        return there
 
     async def current(self) -> TokenPair | None:
         """As `held`, with patience: the CLI writes the file in place, and narrows its mode only afterwards.
@@ -67,7 +85,12 @@ class Vault:
         """
         for _ in range(PEER_LOOKS):
             try:
+                await self.file.prepare()
                 return self.held()
+            except KeyringUnusable:
+                if self._unsaved is None:
+                    raise
+                return self._unsaved.pair
             except UnreadableTokenFile:
                 stamp = self.file.stamp()
                 if stamp is not None and abs(self._clock.now() - stamp.changed_ns / 1e9) > JUST_WRITTEN:
@@ -75,45 +98,59 @@ class Vault:
             await self._clock.sleep(PEER_PAUSE / 2)
         return self.held()
 
-    def save(self, pair: TokenPair) -> bool:
-        """Write a pair; where that fails, keep it in memory and say so in the log. Whether it was written."""
+    def save(self, pair: TokenPair, used: str | None = None) -> bool:
+        """Write a pair; where that fails, keep it in memory and say so in the log. Whether it was written.
+
+        `used` is the refresh token that brought it.
+        """
         try:
             self.file.replace(pair)
         except OSError as error:
-            self.keep_in_memory(pair, error.strerror or type(error).__name__)
+            self.keep_in_memory(pair, error.strerror or type(error).__name__, used)
         except UnreadableTokenFile as error:
-            self.keep_in_memory(pair, error.message)
+            self.keep_in_memory(pair, error.message, used)
         else:
             self._unsaved = None
             return True
         return False
 
-    def keep_in_memory(self, pair: TokenPair, reason: str) -> None:
+    def keep_in_memory(self, pair: TokenPair, reason: str, used: str | None = None) -> None:
         """Go on with a pair that is not in the file."""
         try:
-            stamp = self.file.stamp()
+            self._unsaved = _Unsaved(pair, self.file.stamp(), seen=True, used=used)
         except UnreadableTokenFile:
-            stamp = None
-        self._unsaved = _Unsaved(pair, stamp)
+            self._unsaved = _Unsaved(pair, None, seen=False, used=used)
         self._save_not_before = self._clock.monotonic() + SAVE_AGAIN_AFTER
-        _log.warning("New tokens could not be saved in %s (%s); only this process has them.", self.file.path, reason)
+        _log.warning("New tokens could not be saved in %s (%s); only this process has them.", self.file.place, reason)
 
     async def save_again(self) -> None:
         """Try once more to write what is only in memory, if its lock is free."""
         self._save_not_before = self._clock.monotonic() + SAVE_AGAIN_AFTER
         try:
             async with self.file.locked(0):
-                if self._unsaved is not None and self.file.stamp() == self._unsaved.stamp:
-                    self.save(self._unsaved.pair)
+                if self._unsaved is not None and self._is_as_left(self._unsaved):
+                    self.save(self._unsaved.pair, self._unsaved.used)
         except (TransportError, UnreadableTokenFile) as error:
             _log.debug("The token file still cannot be written: %s", error.message)
+
+    def _is_as_left(self, unsaved: _Unsaved) -> bool:
+        stamp = self.file.stamp()
+        if unsaved.seen or stamp is None:
+            return stamp == unsaved.stamp and unsaved.seen
+        there = self.file.read()
+        return there is not None and there.refresh_token == unsaved.used
 
     def store_refreshed(self, used: TokenPair, new: TokenPair) -> TokenPair | None:
         """Save what a refresh brought; return the pair now in force.
 
         Nothing is written where the user signed out meanwhile (None), or where somebody wrote a newer pair unlocked.
         """
-        if self._unsaved is None:
+        try:
+            unchanged = self._unsaved is not None and self._is_as_left(self._unsaved)
+        except UnreadableTokenFile:
+            unchanged = True
+        if not unchanged:
+            self._unsaved = None
             try:
                 there = self.file.read()
             except UnreadableTokenFile:
@@ -122,7 +159,7 @@ class Vault:
                 return None
             if there.refresh_token != used.refresh_token and there.usable(self._clock.now()):
                 return there
-        self.save(new)
+        self.save(new, used.refresh_token)
         return new
 
     async def peers_pair(self, used: TokenPair) -> TokenPair | None:
@@ -158,7 +195,7 @@ class Vault:
             return
         if there is not None and not is_sandbox_token(there.access_token):
             raise SignInFailed(
-                f"{self.file.path} holds live tokens; those of a sandbox are not written over them.",
+                f"{self.file.place} holds live tokens; those of a sandbox are not written over them.",
                 next_step="Name another file with --token-file, or use --sandbox.",
             )
 

@@ -125,9 +125,13 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
         case "login" | "logout" | "status":
             from kallyai_mcp.cli import account
 
-            if subcommand == "status":
-                return account.status(settings, program, check=parsed.check, as_json=as_json)
-            return (account.login if subcommand == "login" else account.logout)(settings, program, as_json=as_json)
+            if subcommand == "login":
+                return account.login(settings, program, paste=parsed.paste, as_json=as_json)
+            if subcommand == "logout":
+                return account.logout(settings, program, as_json=as_json)
+            if parsed.all:
+                return account.status_of_all(settings, check=parsed.check, as_json=as_json)
+            return account.status(settings, program, check=parsed.check, as_json=as_json)
         case "tools":
             from kallyai_mcp.cli.listing import print_names, print_tools
 

@@ -239,7 +239,12 @@ def _serve(parser: Parser) -> None:
 
 
 def _login(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} login", f"{PROGRAM} login --no-browser", f"{PROGRAM} login --json")
+    parser.epilog = _examples(f"{PROGRAM} login", f"{PROGRAM} login --paste", f"{PROGRAM} --profile work login --json")
+    parser.add_argument(
+        "--paste",
+        action="store_true",
+        help="For a browser on another machine: paste the address at which it ends, or pipe it in.",
+    )
     _finish(parser, "login", "Print one JSON object a line: the sign-in that waits, then the end of it.")
 
 
@@ -249,8 +254,9 @@ def _logout(parser: Parser) -> None:
 
 
 def _status(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} status", f"{PROGRAM} status --check --json")
-    parser.add_argument("--check", action="store_true", help="Ask the service, too: shows the credits that are left.")
+    parser.epilog = _examples(f"{PROGRAM} status", f"{PROGRAM} status --check --json", f"{PROGRAM} status --all")
+    parser.add_argument("--check", action="store_true", help="Ask the service, too: whether it works, and the credits.")
+    parser.add_argument("--all", action="store_true", help="List every profile with tokens on this machine.")
     _finish(parser, "status", JSON_ANSWER)
 
 

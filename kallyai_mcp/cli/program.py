@@ -53,8 +53,17 @@ class Waiting(Protocol):
 class SignIn(Protocol):
     """Signs one account in."""
 
-    async def begin(self) -> Waiting:
-        """Start a sign-in and return at once."""
+    async def begin(self, *, paste: bool = False, lasting: bool = False) -> Waiting:
+        """Start a sign-in and return at once; see `auth.sign_in` for the meaning of both."""
+        ...
+
+    def paste(self, text: str) -> bool:
+        """Take the address at which a browser on another machine has ended, if that is what it is."""
+        ...
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a browser on this machine has come back."""
         ...
 
     async def finish(self) -> None:

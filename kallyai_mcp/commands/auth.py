@@ -32,7 +32,7 @@ class SignIn(Args):
     Effect.DESTROY,
     idempotent=True,
     public=True,
-    answer={"status": "logged_out, also if nobody was signed in."},
+    answer={"status": "logged_out, also if nobody was signed in.", "removed": "Where tokens were removed."},
 )
 class SignOut(Args):
     """Forget the tokens stored on this machine; the service is not told. Every other tool then needs kallyai_login."""
@@ -46,8 +46,12 @@ class SignOut(Args):
     public=True,
     answer={
         "authenticated": "Whether the user is signed in.",
+        "account": "What the token says about its owner; nobody has verified it.",
+        "scopes": "What the token allows, or unknown.",
         "source": "Where the token comes from.",
         "expires_at": "When the token lapses; it is renewed before.",
+        "profile": "Name of the account on this machine.",
+        "service": "The service that is signed in to.",
         "pending": "The sign-in that waits for the user, if one does.",
     },
 )

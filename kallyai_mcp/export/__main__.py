@@ -14,6 +14,7 @@ import kallyai_mcp
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.export import changes, find_checkout, write
 from kallyai_mcp.export.sandbox_tables import SandboxFacts, guide_sections, numbers_and_phrases
+from kallyai_mcp.export.sign_in_tables import signing_in_sections
 from kallyai_mcp.export.tables import sections
 from kallyai_mcp.sandbox import control
 from kallyai_mcp.sandbox.faults import AFTER, INSTEAD, SETTINGS, Switches
@@ -57,7 +58,11 @@ def main(arguments: Sequence[str] | None = None, package: Path | None = None) ->
 def documents(facts: SandboxFacts) -> dict[str, dict[str, str]]:
     """Return the documents with generated parts by path, and these by name."""
     numbers = numbers_and_phrases(facts.numbers, facts.phrases)
-    return {"README.md": {**sections(), "sandbox numbers": numbers}, "docs/sandbox.md": guide_sections(facts)}
+    return {
+        "README.md": {**sections(), "sandbox numbers": numbers},
+        "docs/sandbox.md": guide_sections(facts),
+        "docs/signing-in.md": signing_in_sections(),
+    }
 
 
 def sandbox_facts() -> SandboxFacts:

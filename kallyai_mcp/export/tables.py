@@ -48,10 +48,7 @@ def marks(command: Command) -> list[str]:
 
 def settings() -> str:
     """Return the table of settings, and of the variables that hold credentials."""
-    rows = [
-        (_code(s.flag), _code(s.variable), s.default if " " in s.default else _code(s.default), s.help)
-        for s in SETTINGS
-    ]
+    rows = settings_rows([setting.name for setting in SETTINGS])
     used: dict[str, list[str]] = {}
     for command in catalog.all_commands():
         if command.environment is not None:
@@ -60,6 +57,15 @@ def settings() -> str:
                     used.setdefault(variable, []).append(f"`{command.tool}`")
     rows += [("", _code(variable), "", f"Credential for {' and '.join(by)}.") for variable, by in used.items()]
     return table(("Flag", "Variable", "Default", "Meaning"), rows)
+
+
+def settings_rows(names: Sequence[str]) -> list[tuple[str, str, str, str]]:
+    """Return the rows of these settings: flag, variable, default, meaning."""
+    by_name = {setting.name: setting for setting in SETTINGS}
+    return [
+        (_code(s.flag), _code(s.variable), s.default if " " in s.default else _code(s.default), s.help)
+        for s in map(by_name.__getitem__, names)
+    ]
 
 
 def errors() -> str:

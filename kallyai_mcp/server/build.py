@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolRequestParams, CallToolResult, Icon, ListToolsResult
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    Icon,
+    InputRequiredResult,
+    ListToolsResult,
+)
 
 from kallyai_mcp import __version__
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.server import answer, identity
+from kallyai_mcp.server.sign_in import SignInDesk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +28,8 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp_types import PaginatedRequestParams
 
-    from kallyai_mcp.engine import Engine, Progress
+    from kallyai_mcp.auth.sign_in import SignIn
+    from kallyai_mcp.engine import Engine, Progress, Result
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +41,7 @@ def build_server(
     tools: list[dict[str, Any]],
     engine: Callable[[], Awaitable[Engine]],
     *,
+    sign_in: Callable[[], Awaitable[SignIn]] | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Server[Any]:
     """Return a server for every version of the protocol that the SDK speaks.
@@ -39,8 +49,10 @@ def build_server(
     Args:
         tools: Definitions to list, in this order; only these can be run.
         engine: Gives the engine; called with the first run, so that a list needs none.
+        sign_in: Gives the account's sign-in, for runs that miss one; without it they fail.
         started: Called with the first list or run.
     """
+    desk = None if sign_in is None else SignInDesk(sign_in)
     schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -50,7 +62,9 @@ def build_server(
         # The definitions are in wire form already; the SDK checks them against the version of the connection.
         return cast("ListToolsResult", {"tools": tools, "resultType": "complete"})
 
-    async def call_tool(ctx: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
+    async def call_tool(
+        ctx: ServerRequestContext[Any], params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         started()
         if params.name not in schemas:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
@@ -59,7 +73,13 @@ def build_server(
             from kallyai_mcp import catalog
 
             command = catalog.find(params.name)
-            result = await (await engine()).run(command, params.arguments or {}, progress=progress)
+
+            async def run() -> Result:
+                return await (await engine()).run(command, params.arguments or {}, progress=progress)
+
+            result = await (run() if desk is None else desk.run(ctx, params, run))
+        except MCPError:
+            raise
         except KallyError as error:
             return cast("CallToolResult", answer.failure(error))
         except Exception:
@@ -70,9 +90,11 @@ def build_server(
                 details={"outcome": "unknown"},
             )
             return cast("CallToolResult", answer.failure(unexpected))
+        if isinstance(result, InputRequiredResult):
+            return result
         return cast("CallToolResult", answer.success(result))
 
-    return Server(
+    server: Server[Any] = Server(
         identity.NAME,
         version=__version__,
         title=identity.TITLE,
@@ -85,6 +107,9 @@ def build_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+    if desk is not None:
+        server.middleware.append(desk.boundary())
+    return server
 
 
 def _progress(ctx: ServerRequestContext[Any]) -> Progress | None:

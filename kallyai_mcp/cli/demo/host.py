@@ -1,4 +1,4 @@
-"""An MCP host: starts the server as a program of its own, with an empty home, and runs its tools."""
+"""An MCP host: starts the server as a program of its own, with an empty home, runs its tools, and opens addresses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import MCPError
-from mcp_types import Implementation, TextContent
+from mcp_types import ElicitRequestURLParams, ElicitResult, Implementation, TextContent
 
 from kallyai_mcp import __version__
 from kallyai_mcp.cli.demo.checks import Failed
@@ -19,7 +19,8 @@ from kallyai_mcp.cli.demo.checks import Failed
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from mcp_types import Tool
+    from mcp.client import ClientRequestContext, Transport
+    from mcp_types import ElicitRequestParams, Tool
 
 TIMEOUT = 60.0
 """Seconds that one run may take."""
@@ -28,20 +29,33 @@ _LAST_LINES = 600
 
 
 class Host:
-    """A connection to the server."""
+    """A connection to the server.
 
-    def __init__(self, client: Client, log: Path) -> None:
-        self._client = client
+    Args:
+        server: How to reach it.
+        log: Where its log is.
+    """
+
+    def __init__(self, server: Transport, log: Path) -> None:
+        self.client = Client(
+            server,
+            client_info=Implementation(name="kallyai-mcp-demo", version=__version__),
+            read_timeout_seconds=TIMEOUT,
+            elicitation_callback=self._send_user,
+        )
         self._log = log
+        self._failure: Exception | None = None
         self.text = ""
         """The last answer as a model reads it."""
+        self.send_user: Callable[[str, str], Awaitable[None]] | None = None
+        """Has the user open an address, given with the server's message about it; without it the user declines."""
 
     @property
     def server(self) -> str:
         """What the server is called, its version, and the protocol it speaks with this host."""
-        info = self._client.server_info
+        info = self.client.server_info
         name = f"{info.title or info.name} {info.version}, " if info else ""
-        return f"{name}protocol {self._client.protocol_version}"
+        return f"{name}protocol {self.client.protocol_version}"
 
     async def tools(self) -> list[Tool]:
         """List the tools.
@@ -49,7 +63,7 @@ class Host:
         Raises:
             Failed: There is no list.
         """
-        return (await self._answered("The server lists its tools.", self._client.list_tools())).tools
+        return (await self._answered("The server lists its tools.", self.client.list_tools())).tools
 
     async def run(
         self, tool: str, /, *, progress: Callable[[str], None] | None = None, **arguments: Any
@@ -82,10 +96,23 @@ class Host:
             if told is not None:
                 told(message or "")
 
-        running = self._client.call_tool(tool, arguments, progress_callback=report if told else None)
+        running = self.client.call_tool(tool, arguments, progress_callback=report if told else None)
         result = await self._answered(f"{tool} answers.", running)
+        if self._failure is not None:
+            raise self._failure
         self.text = "".join(part.text for part in result.content if isinstance(part, TextContent))
         return result.structured_content or {}, bool(result.is_error)
+
+    async def _send_user(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        del context
+        if self.send_user is None or not isinstance(params, ElicitRequestURLParams):
+            return ElicitResult(action="decline")
+        try:
+            await self.send_user(params.url, params.message)
+        except Exception as error:  # noqa: BLE001 - raised where the run was asked for; the client would wrap it
+            self._failure = error
+            return ElicitResult(action="cancel")
+        return ElicitResult(action="accept")
 
     async def _answered(self, what: str, answer: Awaitable[Any]) -> Any:
         try:
@@ -109,9 +136,7 @@ async def hosting() -> AsyncGenerator[Host]:
             env={**places, "KALLYAI_NO_BROWSER": "1"},
             cwd=home,
         )
-        info = Implementation(name="kallyai-mcp-demo", version=__version__)
         with log.open("w", encoding="utf-8") as errors:
-            async with Client(
-                stdio_client(server, errlog=errors), client_info=info, read_timeout_seconds=TIMEOUT
-            ) as client:
-                yield Host(client, log)
+            host = Host(stdio_client(server, errlog=errors), log)
+            async with host.client:
+                yield host

@@ -124,43 +124,41 @@ async def _start(stage: Stage) -> None:
 
 
 async def _sign_in(stage: Stage) -> None:
-    stage.screen.narrate("Without an account nothing works. The agent asks for a sign-in and hands it to the user.")
-    pending = await stage.run("kallyai_login")
-    stage.screen.answers(f"status: {pending.get('status')}")
-    address, code = str(pending.get("verification_uri")), str(pending.get("user_code"))
+    stage.screen.narrate(
+        "Nobody has signed in yet. The agent just runs what it needs first, the balance of the credits that KallyAI is "
+        "paid in; the server has the host send the user to a page."
+    )
+    sent_to: list[str] = []
+
+    async def send_user(address: str, message: str) -> None:
+        sent_to.append(address)
+        await _approve(stage, address, message)
+
+    stage.host.send_user = send_user
+    balance = await stage.run("kallyai_credits_balance")
+    stage.host.send_user = None
+    stage.credits = float(balance["credits_remaining"])
+    stage.screen.answers(f"{stage.credits:g} of {balance['credits_allocated']:g} credits are left.")
+    stage.check(len(sent_to) == 1, "The user was asked once, and the same run went on.", f"{len(sent_to)} requests")
+    stage.check(stage.credits > 0, "There are credits to work with. The sandbox's are play money.", balance)
+    stage.charged = (await stage.host.run("kallyai_credits_history", limit=_HISTORY))["entries"]
+
+
+async def _approve(stage: Stage, address: str, message: str) -> None:
+    """Do what a person does whose host wants to open the page for signing in."""
+    stage.screen.answers("The run waits: the host is to have the user open an address.")
     stage.screen.fact("open", address)
-    stage.screen.fact("code", code, style="bold")
-    stage.check(pending.get("status") == "pending", "The sign-in waits for a person.", pending)
+    stage.screen.fact("message", message)
     stage.sandbox = "{0.scheme}://{0.netloc}".format(urlsplit(address))
     await stage.screen.pause()
     stage.screen.blank()
     page = await _browse(partial(stage.person.open, address))
-    stage.screen.person(f"The user opens the address: “{page.heading}”. They enter the code and press Continue.")
-    page = await _browse(partial(stage.person.press, page, "Continue", user_code=code))
-    stage.screen.person(f"“{page.heading}”. They compare the code, {page.code}, and press Approve.")
-    stage.check(page.code == code, "The page shows the code that the agent was given.", page.code)
+    stage.screen.person(f"The user agrees and sees “{page.heading}”. They compare the code, {page.code}.")
+    stage.check(page.code and page.code in message, "The page shows the code of the message.", page.code)
+    await stage.screen.pause()
     page = await _browse(partial(stage.person.press, page, "Approve"))
-    stage.screen.person(f"“{page.heading}”.")
-    stage.screen.runs("kallyai_auth_status", {})
+    stage.screen.person(f"They press Approve: “{page.heading}”.")
     stage.screen.goes_on("the server asks the service every five seconds, as RFC 8628 has it")
-
-    async def look() -> tuple[Any, object]:
-        status = await stage.host.run("kallyai_auth_status")
-        return status.get("authenticated") and status, status
-
-    claim = "The sign-in is complete."
-    status = await stage.until(claim, look)
-    stage.screen.answers(f"authenticated: {json.dumps(status['authenticated'])}")
-    stage.check(status["authenticated"] is True, claim, status)
-
-
-async def _credits_before(stage: Stage) -> None:
-    stage.screen.narrate("Credits are what KallyAI is paid in. The sandbox's are play money.")
-    balance = await stage.run("kallyai_credits_balance")
-    stage.credits = float(balance["credits_remaining"])
-    stage.screen.answers(f"{stage.credits:g} of {balance['credits_allocated']:g} credits are left.")
-    stage.check(stage.credits > 0, "There are credits to work with.", balance)
-    stage.charged = (await stage.host.run("kallyai_credits_history", limit=_HISTORY))["entries"]
 
 
 async def _ask(stage: Stage) -> None:
@@ -353,7 +351,6 @@ def desktop_configuration() -> dict[str, Any]:
 STEPS: tuple[tuple[str, Callable[[Stage], Awaitable[None]]], ...] = (
     ("The server starts", _start),
     ("The user signs in", _sign_in),
-    ("The credits before", _credits_before),
     ("A request in everyday words", _ask),
     ("A phone call", _call),
     ("The inbox", _inbox),
