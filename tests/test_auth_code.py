@@ -133,6 +133,19 @@ async def test_the_code_can_be_pasted_where_the_browser_is_elsewhere(
     assert isinstance(await sign_in.poll(), Done)
 
 
+async def test_a_code_is_not_used_where_too_little_time_is_left_for_it(
+    sign_in: SignIn, browser: httpx2.AsyncClient, asked: list[httpx2.Request]
+) -> None:
+    """It is good for one exchange; a call that must answer soon leaves that to the next one."""
+    pending = await sign_in.begin(paste=True)
+    answer = await decide(browser, pending.verification_uri.removeprefix(ORIGIN), "approve")
+    assert sign_in.paste(answer.headers["location"])
+    assert isinstance(await sign_in.wait(3, since=sign_in.completed), Pending)
+    assert asked == []
+    assert await sign_in.wait(30, since=sign_in.completed) is None
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "match"),
     [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode, urlsplit
 
 import anyio.to_thread
@@ -60,6 +60,10 @@ class LoopbackFlow(ABC):
             ) from None
         self._redirect_uri = self._callback.redirect_uri
         self._ends = clock.monotonic() + seconds
+        self._postponed = False
+
+    longest_use: ClassVar[float] = 0.0
+    """Seconds that using what the browser brings may take."""
 
     @property
     @abstractmethod
@@ -87,7 +91,11 @@ class LoopbackFlow(ABC):
 
     def wait(self) -> float:
         """Seconds until the next look; the browser comes by itself."""
-        return 0.0 if self.is_answered else min(LOOK, max(0.0, self._ends - self._clock.monotonic()))
+        return (
+            0.0
+            if self.is_answered and not self._postponed
+            else min(LOOK, max(0.0, self._ends - self._clock.monotonic()))
+        )
 
     def paste(self, text: str) -> bool:
         """Take the address at which a browser elsewhere has ended. Whether it is that of this sign-in.
@@ -108,7 +116,10 @@ class LoopbackFlow(ABC):
         return True
 
     async def step(self, limit: float = math.inf) -> TokenPair | None:
-        """See whether the browser has come back; what it brings is good for one use, which no limit cuts short.
+        """See whether the browser has come back.
+
+        What it brings is good for one use, which no limit cuts short: where there is too little time for it, the next
+        step does it.
 
         Raises:
             SignInFailed: It brought an error, or did not come in time.
@@ -129,7 +140,8 @@ class LoopbackFlow(ABC):
                     next_step="Ask the user before starting it again.",
                 )
             raise SignInFailed("The service reports that the sign-in failed.", next_step=START_AGAIN)
-        return await self._tokens(answer)
+        self._postponed = limit < self.longest_use
+        return None if self._postponed else await self._tokens(answer)
 
     async def close(self) -> None:
         """Stop listening."""

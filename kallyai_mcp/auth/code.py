@@ -66,6 +66,8 @@ class CodeFlow(LoopbackFlow):
             scopes=scopes,
         )
 
+    longest_use = DEADLINE
+
     @property
     def address(self) -> str:
         """What a browser is sent to."""
