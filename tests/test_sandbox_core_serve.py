@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -239,14 +240,18 @@ sys.exit(run(Path(sys.argv[1])))
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_program_says_how_to_connect_and_ends_when_told(tmp_path: Path, ending: signal.Signals) -> None:
     with subprocess.Popen(  # noqa: S603 - this interpreter, with a program of our own
-        [sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "state")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as program:
         assert program.stderr is not None
         origin = program.stderr.readline().split()[-1]
         greeting = "".join(program.stderr.readline() for _ in range(6))
-        marker = tmp_path / "sandboxes" / origin.rpartition(":")[2]
+        marker = tmp_path / "state" / "sandboxes" / origin.rpartition(":")[2]
         try:
             assert marker.read_text(encoding="utf-8") == f"{origin}\n"
+            assert {stat.S_IMODE(folder.stat().st_mode) for folder in (marker.parent, tmp_path / "state")} == {0o700}
             assert DEMO_TOKEN in greeting
             assert httpx2.get(f"{origin}/sandbox/state", trust_env=False).status_code == 200
         finally:

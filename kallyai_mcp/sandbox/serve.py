@@ -201,7 +201,8 @@ async def _first_free(stack: AsyncExitStack, options: SandboxOptions, host: str,
 @contextmanager
 def _marked(file: Path, origin: str) -> Generator[None]:
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (file.parent.parent, file.parent):  # `mode` holds for the last folder of a path only
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_text(f"{origin}\n", encoding="utf-8")
     except OSError as error:
         # The mark keeps other programs from sending live tokens here; the sandbox itself refuses them without it.

@@ -166,6 +166,7 @@ class Store:
 def _open(file: Path | None) -> sqlite3.Connection:
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)  # it holds tokens, if only of a sandbox; SQLite's own files take over its mode
     database = sqlite3.connect(file or ":memory:", isolation_level=None, check_same_thread=False)
     try:
         if file is not None:
