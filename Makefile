@@ -21,10 +21,12 @@ demo: setup
 	@$(BIN)/kallyai-mcp demo --pace $(PACE)
 
 test: setup
+	@.ci/browser
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 # The same tests with all their examples, rounds and kills, and every tool with every fault.
 test-full: setup
+	@.ci/browser
 	KALLYAI_TESTS=full $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: lint types generated test
