@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import anyio.to_thread
 import httpx2
 import pytest
+from auth_browsers import free_ports
 from auth_world import NOW, ORIGIN, Service, VirtualClock, session_in, stored
 
 from kallyai_mcp.auth import opener
@@ -25,18 +26,7 @@ CODE = "/v1/auth/device/code"
 
 @pytest.fixture
 def ports() -> range:
-    """Two ports in a row that are free now."""
-    for _ in range(50):
-        with closing(socket.socket()) as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            with closing(socket.socket()) as second:
-                try:
-                    second.bind(("127.0.0.1", port + 1))
-                except OSError:
-                    continue
-            return range(port, port + 2)
-    raise AssertionError("no two free ports in a row")
+    return free_ports()
 
 
 @pytest.fixture
