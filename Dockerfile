@@ -20,7 +20,10 @@ RUN python -m venv /build \
 FROM python:3.13-slim
 RUN useradd --create-home --uid 10001 kallyai
 COPY --from=build /app /app
-ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 KALLYAI_NO_BROWSER=1
+ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 KALLYAI_NO_BROWSER=1 KALLYAI_STATE_DIR=/state
+# The journal of what was done; keep it with a volume: -v kallyai-state:/state
+RUN install -d -m 700 -o 10001 -g 10001 /state
+VOLUME /state
 USER 10001
 WORKDIR /home/kallyai
 ENTRYPOINT ["kallyai-mcp"]

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PYTHON = sys.executable
+UNATTENDED = {
+    "KALLYAI_APPROVAL": "off",
+    "KALLYAI_CONTACT_HOURS": "off",
+    "KALLYAI_MAX_CREDITS_PER_HOUR": "1000000",
+    "KALLYAI_MAX_CREDITS_PER_DAY": "1000000",
+    "KALLYAI_MAX_NEW_RECIPIENTS_PER_DAY": "1000000",
+}
+"""Settings under which acts run one after another, as many as there are."""
 
 
 class Report:
@@ -39,6 +47,10 @@ class Report:
         sign = "≥" if at_least else "≤"
         shown = f"{value:,.0f}" if bound >= 100 else f"{value:.2f}"
         self.table.add_row(figure, ours, floor, shown, f"{sign} {bound:,g}", "yes" if good else "[red]no[/]")
+
+    def show(self, figure: str, ours: str, floor: str, value: float) -> None:
+        """Show a figure without a bound."""
+        self.table.add_row(figure, ours, floor, f"{value:.2f}", "", "")
 
 
 def cold_start(report: Report, ours: Subject, floor: Subject, rounds: int) -> None:
@@ -106,6 +118,22 @@ def memory(report: Report, ours: Subject, floor: Subject) -> None:
     report.add("memory growth, MiB", f"{growth:.1f}", "", growth, 10)
 
 
+def acts(report: Report, ours: Subject, floor: Subject, rounds: int) -> None:
+    """The median act: written down, with every write synced to the disk, before it is sent and when it is over."""
+    seconds: dict[str, list[float]] = {ours.name: [], floor.name: []}
+    with Host(ours) as first, Host(floor) as second:
+        hosts = ((ours, first), (floor, second))
+        for _, host in hosts:
+            for _ in range(20):
+                host.call()
+        for _ in range(rounds):
+            for subject, host in hosts:
+                seconds[subject.name] += [host.call() for _ in range(20)]
+    mine, theirs = median(seconds[ours.name]), median(seconds[floor.name])
+    figure = f"one act after another, p50, floor with {floor.name}"
+    report.show(figure, f"{mine * 1000:.2f} ms", f"{theirs * 1000:.2f} ms", mine / theirs)
+
+
 def tokens(report: Report, console: Console) -> None:
     """What a model reads of the list."""
     counts = tokens_per_tool(load_tools())
@@ -146,6 +174,9 @@ def main() -> int:
         one_after_another(report, ours, ((old, 0.75), (new, 1.15)), rounds)
         many_at_once(report, ours, old, rounds)
         memory(report, ours, new)
+        alone = environment | UNATTENDED | {"KALLYAI_STATE_DIR": f"{folder}/acts"}
+        acting = Subject("acting", ours.command, alone, "kallyai_actions_errand", "description")
+        acts(report, acting, Subject("httpx2", new.command, {}, "errand", "description"), rounds)
         api.communicate("")
     tokens(report, console)
     console.print(report.table)

@@ -17,12 +17,14 @@ VERSION = "2025-11-25"
 
 @dataclass(frozen=True)
 class Subject:
-    """A server to be measured: its command line, its environment and the tool to run."""
+    """A server to be measured: its command line, its environment, the tool to run, and what each run has of its own."""
 
     name: str
     command: tuple[str, ...]
     environment: dict[str, str]
     tool: str = "balance"
+    varied: str | None = None
+    """Name of an argument that is another with each run."""
 
 
 class Host:
@@ -80,8 +82,10 @@ class Host:
 
     def call(self) -> float:
         """Run the tool once; return the seconds it took."""
+        varied = self._subject.varied
+        arguments = {} if varied is None else {varied: f"Collect parcel {self._next} from the post office"}
         begun = time.perf_counter()
-        self.answer_to(self.send("tools/call", {"name": self._subject.tool, "arguments": {}}))
+        self.answer_to(self.send("tools/call", {"name": self._subject.tool, "arguments": arguments}))
         return time.perf_counter() - begun
 
     def calls_in_flight(self, count: int, at_once: int) -> float:

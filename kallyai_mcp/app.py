@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,16 +13,20 @@ import anyio
 from kallyai_mcp import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
     from tempfile import TemporaryDirectory
 
     from anyio.abc import TaskGroup, TaskStatus
 
     from kallyai_mcp.api import ApiClient
+    from kallyai_mcp.auth.owner import Owner
     from kallyai_mcp.auth.session import Session
     from kallyai_mcp.auth.sign_in import SignIn
-    from kallyai_mcp.engine import Engine
+    from kallyai_mcp.engine import Engine, LocalCommand
+    from kallyai_mcp.engine.consents import Consents
+    from kallyai_mcp.engine.parts import Parts
+    from kallyai_mcp.model import Defaults
     from kallyai_mcp.pipes import Pipes
     from kallyai_mcp.settings import Settings
 
@@ -42,6 +47,9 @@ class App:
         self._session: Session | None = None
         self._sign_in: SignIn | None = None
         self._folder: TemporaryDirectory[str] | None = None
+        self._parts: Callable[[], Parts] | None = None
+        self._made: Parts | None = None
+        self._owner: Owner | None = None
 
     def live_in(self, group: TaskGroup) -> None:
         """Take the task group in which the embedded sandbox is to run."""
@@ -65,10 +73,29 @@ class App:
         assert self._sign_in is not None  # noqa: S101 - _make has set it
         return self._sign_in
 
+    async def parts(self) -> Parts:
+        """Return what acts need: the journal, who is asked, the brake."""
+        await self.engine()
+        assert self._parts is not None  # noqa: S101 - _make has set it
+        return self._parts()
+
+    async def consents(self) -> Consents:
+        """Return what people are asked."""
+        return (await self.parts()).consents
+
+    def account(self) -> str:
+        """Return the key of this account, known without network."""
+        from kallyai_mcp.auth.owner import Owner
+        from kallyai_mcp.auth.session import Session
+
+        return (self._owner or Owner(self.settings, Session(self.settings))).key
+
     async def aclose(self) -> None:
         """Call off a sign-in under way and close what the runs used."""
         if self._sign_in is not None:
             await self._sign_in.close()
+        if self._made is not None:
+            await self._made.aclose()
         if self._api is not None:
             await self._api.aclose()
         if self._folder is not None:
@@ -77,6 +104,7 @@ class App:
     async def _make(self) -> None:
         from kallyai_mcp.api import ApiClient
         from kallyai_mcp.auth.opener import open_in_browser
+        from kallyai_mcp.auth.owner import Owner
         from kallyai_mcp.auth.session import Session
         from kallyai_mcp.auth.sign_in import STARTS_EVERY, SignIn
         from kallyai_mcp.engine import Engine
@@ -89,8 +117,33 @@ class App:
         scopes = _needed_scopes() if settings.client_id else ()
         sign_in = SignIn(session, opener=open_in_browser, starts_every=STARTS_EVERY, scopes=scopes)
         defaults = Defaults(settings.language, settings.zone, settings.credentials)
-        self._engine = Engine(api, session, defaults, Account(session, sign_in).commands())
+        owner = Owner(self.settings, session)
+
+        @cache
+        def parts() -> Parts:
+            # Nothing of it is imported before it is needed: most runs only read.
+            return self._acting(api, session, defaults, owner)
+
+        local = {**Account(session, sign_in).commands(), **self._control(parts)}
+        self._engine = Engine(api, session, defaults, local, lambda: parts().acts, lambda: parts().reading)
+        self._parts, self._owner = parts, owner
         self._api, self._session, self._sign_in = api, session, sign_in
+
+    def _acting(self, api: ApiClient, session: Session, defaults: Defaults, owner: Owner) -> Parts:
+        from kallyai_mcp.engine.parts import Parts
+
+        self._made = Parts(self.settings, api, session, defaults, owner, self._start)
+        return self._made
+
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._group is not None:
+            self._group.start_soon(work)
+
+    def _control(self, parts: Callable[[], Parts]) -> Mapping[str, LocalCommand]:
+        def run(name: str) -> LocalCommand:
+            return lambda args: parts().control.commands()[name](args)
+
+        return {name: run(name) for name in ("stop", "acts", "mandate", "mandate-revoke")}
 
     async def _embedding(self) -> Settings:
         """Start the sandbox and return the settings that lead to it.
@@ -158,7 +211,15 @@ async def serve(settings: Settings, pipes: Pipes) -> None:
         group = living
         app.live_in(living)
 
-    server = build_server(load_tools(), app.engine, sign_in=app.sign_in, started=started)
+    server = build_server(
+        load_tools(),
+        app.engine,
+        sign_in=app.sign_in,
+        consents=app.consents,
+        account=app.account,
+        state_folder=lambda: settings.state_folder,
+        started=started,
+    )
     await serve_stdio(server, pipes, tasks=tasks, close=app.aclose)
 
 

@@ -6,6 +6,8 @@
     ├── InvalidSettings     the operator's: a flag, a variable or a file
     ├── SignInRequired      the user's: no valid token
     ├── SignInFailed        the user's: a sign-in ended without a token
+    ├── ActRefused          the rules': an act that the policy, a limit, a stop or a person does not allow
+    ├── ApprovalRequired    the user's: an act that a person has to agree to first
     ├── ApiError            the service's answer, with its own code
     └── TransportError      nobody's: the answer was not had, or not understood
 
@@ -39,6 +41,17 @@ OWN_CODES = {
     "sign_in_failed": "The sign-in ended without tokens.",
     "refresh_failed": "The service could not renew the sign-in just now.",
     "port_unavailable": "No port is free for the sign-in in the browser.",
+    "approval_required": "A person has to agree to the act first; nothing was sent.",
+    "approval_declined": "A person has declined the act; nothing was sent.",
+    "approval_used": "The approval belongs to another act, was used or has ended; nothing was sent.",
+    "destination_refused": "The number or address may not be contacted from here; nothing was sent.",
+    "quiet_hours": "It is too early or too late where the person is; nothing was sent.",
+    "limit_reached": "A limit of credits, calls, recipients or acts under way is reached; nothing was sent.",
+    "stopped": "All acts are stopped until a person resumes them in a terminal; nothing was sent.",
+    "act_under_way": "The same act is under way at this moment; it was not begun a second time.",
+    "outcome_unknown": "The same act was sent before and its answer was lost; it was not sent a second time.",
+    "journal_unusable": "What is done cannot be written down, so that no act is begun.",
+    "not_a_terminal": "This needs a person at a terminal.",
     "connection_failed": "The service cannot be reached; nothing was sent.",
     "connection_lost": "The connection broke before the answer was complete.",
     "timeout": "No answer came in time.",
@@ -162,6 +175,34 @@ class SignInFailed(KallyError):
     """A sign-in ended without a token: refused, expired, or the service could not be used."""
 
     code = "sign_in_failed"
+
+
+class ActRefused(KallyError):
+    """The rules of this program do not allow the act. Nothing was sent. `error_code` says which rule."""
+
+    code = "destination_refused"
+
+
+class ApprovalRequired(KallyError):
+    """A person has to agree first. Nothing was sent.
+
+    Attributes:
+        approval: Identifier of the question; it approves nothing by itself.
+        question: What the person is to be asked.
+    """
+
+    code = "approval_required"
+
+    def __init__(self, approval: str, question: str, *, why: str, expires: float) -> None:
+        super().__init__(
+            f"{why} Nothing was sent.",
+            next_step="Have the user agree in a terminal with `kallyai-mcp approve`, then run the same tool again with "
+            "the same arguments. Nothing that you write can approve it.",
+            retryable=True,
+            details={"approval": approval, "expires": expires, "outcome": "not_sent"},
+        )
+        self.approval = approval
+        self.question = question
 
 
 class ApiError(KallyError):

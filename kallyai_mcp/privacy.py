@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _KEPT = (
     r"(?P<kept>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"  # UUID (RFC 9562)
@@ -49,13 +54,29 @@ def mask(text: str) -> str:
     enough to be a token counts as a secret. Identifiers in UUID form and ISO dates stay. Secrets that were named to
     `hide` are found plain, percent-encoded, JSON-escaped, in base64 and in hexadecimal.
     """
+    return _PERSONAL.sub(_replace, _mask_named(text))
+
+
+def without_secrets(value: Any) -> Any:
+    """Return a JSON value without the secrets that were named to `hide`, found as `mask` finds them; the rest stays."""
+    if isinstance(value, str):
+        return _mask_named(value)
+    if isinstance(value, Mapping):
+        entries = cast("Mapping[str, Any]", value)
+        return {_mask_named(name): without_secrets(inner) for name, inner in entries.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(inner) for inner in cast("Sequence[Any]", value)]
+    return value
+
+
+def _mask_named(text: str) -> str:
     for hidden in (_lasting, _passing):
         for secret, known in list(hidden.items()):
             pattern = known or _pattern(secret)
             if known is None:
                 hidden[secret] = pattern
             text = pattern.sub(_WORDS["secret"], text)
-    return _PERSONAL.sub(_replace, text)
+    return text
 
 
 def _replace(found: re.Match[str]) -> str:

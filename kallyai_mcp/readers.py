@@ -111,3 +111,64 @@ def word(text: str) -> str:
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("must be one word of visible ASCII characters")
     return text
+
+
+def amount(text: str) -> float:
+    """Read a number of credits, 0 included."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise ValueError("must be a number of at least 0")
+    return number
+
+
+def count(text: str) -> int:
+    """Read a whole number, 0 included."""
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
+        raise ValueError("must be a whole number of at least 0")
+    return int(text)
+
+
+def _listed(text: str) -> list[str]:
+    found = [part for part in (part.strip() for part in text.split(",")) if part]
+    if not found:
+        raise ValueError("must name at least one")  # an empty list would bound nothing
+    return found
+
+
+def numbers(text: str) -> tuple[str, ...]:
+    """Read phone numbers in E.164 form, or beginnings of such numbers followed by a *."""
+    for part in _listed(text):
+        if not re.fullmatch(r"\+[1-9][0-9]{0,14}\*?", part, re.ASCII):
+            raise ValueError("must be numbers such as +12025550100 or beginnings such as +1202*, separated by commas")
+    return tuple(_listed(text))
+
+
+def countries(text: str) -> tuple[str, ...]:
+    """Read country codes (ISO 3166-1 alpha-2) of countries that have phone numbers."""
+    from phonenumbers import SUPPORTED_REGIONS
+
+    for part in _listed(text):
+        if not part.isascii() or part.upper() not in SUPPORTED_REGIONS:
+            raise ValueError("must be country codes of two letters, such as US,GB, separated by commas")
+    return tuple(part.upper() for part in _listed(text))
+
+
+def domains(text: str) -> tuple[str, ...]:
+    """Read mail domains; others than ASCII are taken in the form of RFC 5891, `xn--…`."""
+    found: list[str] = []
+    for part in _listed(text):
+        name = part.lower().removeprefix("@").rstrip(".")
+        if not name.isascii():
+            import idna
+
+            try:
+                name = idna.encode(name, uts46=True).decode("ascii")
+            except idna.IDNAError:
+                name = ""
+        if not _HOST.fullmatch(name):
+            raise ValueError("must be mail domains such as example.com, separated by commas")
+        found.append(name)
+    return tuple(found)

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from kallyai_mcp import readers
 from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.readers import is_loopback
+from kallyai_mcp.safety import SAFETY, Safety
+from kallyai_mcp.setting import Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 LIVE_ORIGIN = "https://api.kallyai.com"
 DEFAULT_TOKEN_FILE = "~/.kallyai_token.json"  # noqa: S105 - a path, not a secret
@@ -41,32 +43,6 @@ STATE_WITHOUT_HOME = "~/.local/state/kallyai-mcp"
 def default_token_file() -> Path:
     """Return the token file of KallyAI's own command line."""
     return readers.path(DEFAULT_TOKEN_FILE)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table.
-
-    Attributes:
-        name: Attribute of `Settings`.
-        variable: Environment variable.
-        help: What it means, for `--help` and the README.
-        read: Turns text into the value; a ValueError says what is wrong with it.
-        flag: Option of the command line; None where a value must not stand in a process list, or is rarely needed.
-        default: What the table shows as the default.
-    """
-
-    name: str
-    variable: str
-    help: str
-    read: Callable[[str], Any]
-    flag: str | None = None
-    default: str = ""
-
-    @property
-    def is_switch(self) -> bool:
-        """Whether the flag takes no value."""
-        return self.read is readers.switch
 
 
 SETTINGS = (
@@ -194,6 +170,7 @@ SETTINGS = (
         "--no-browser",
         "off",
     ),
+    *SAFETY,
 )
 
 
@@ -218,6 +195,8 @@ class Settings:
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
     no_browser: bool = False
+    safety: Safety = field(default_factory=Safety)
+    """What an agent may do, and who agrees to it."""
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     display: bool = True
     """Whether a person could see a browser that this process opens."""
@@ -248,8 +227,9 @@ class Settings:
                         f"{source} {error}.", next_step=f"Correct or remove {source}. {setting.help}"
                     ) from None
         _require_whole_client(values)
+        safety = Safety(**{setting.name: values.pop(setting.name) for setting in SAFETY if setting.name in values})
         credentials = {name: environment[name] for name in CREDENTIAL_VARIABLES if environment.get(name)}
-        return cls(**values, credentials=credentials, display=_has_display(environment))
+        return cls(**values, safety=safety, credentials=credentials, display=_has_display(environment))
 
     @property
     def zone(self) -> str:
@@ -305,4 +285,4 @@ def _has_display(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-assert {s.name for s in SETTINGS} <= {f.name for f in fields(Settings)}  # noqa: S101 - the two lists are one table
+assert {s.name for s in SETTINGS} <= {f.name for f in (*fields(Settings), *fields(Safety))}  # noqa: S101 - the two lists are one table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 READ: tuple[str, dict[str, Any]] = ("kallyai_credits_balance", {})
-WRITE: tuple[str, dict[str, Any]] = (
-    "kallyai_calls_make",
-    {"phone": "+12025550143", "task": "Ask until when the kitchen is open"},
-)
+WRITE = "kallyai_actions_errand"
+"""Around it the server reads nothing, so that each run is one request."""
+
+_orders = itertools.count(1)
 
 
 def put(path: Path, number: int, seconds: float, *, access: str | None = None) -> None:
@@ -60,10 +61,13 @@ def signed_in(folder: Path, origin: str, count: int) -> Generator[list[Host]]:
 
 
 def ask(hosts: Sequence[Host], runs: int) -> None:
-    """Begin so many runs in each server, reads and writes in turn, without waiting for any."""
+    """Begin so many runs in each server, reads and writes in turn, without waiting for any. No two writes are equal."""
     for number in range(runs):
         for host in hosts:
-            host.ask_tool(*(WRITE if number % 2 else READ))
+            if number % 2:
+                host.ask_tool(WRITE, {"description": f"Collect parcel {next(_orders)} from the post office"})
+            else:
+                host.ask_tool(*READ)
 
 
 def results(host: Host, runs: int, wait: float = WAIT) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.engine import Result
 from kallyai_mcp.engine.result import shape_data
+from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.model import tool_definition
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine import Progress
     from kallyai_mcp.model import Command
     from kallyai_mcp.settings import Settings
+
+NO_JOURNAL = InvalidSettings("The journal cannot be used.", next_step="Free some space.", code="journal_unusable")
 
 Reply = Result | Exception | dict[str, Any] | None
 
@@ -67,6 +70,8 @@ class FakeProgram:
     runs: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
     settings: Settings | None = None
     served: bool = False
+    acting: Any = None
+    """What acts need; without it the journal cannot be used."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def serve(self, settings: Settings) -> None:
@@ -82,6 +87,11 @@ class FakeProgram:
 
     async def sign_in(self) -> FakeSignIn:
         return self.signing_in
+
+    async def parts(self) -> Any:
+        if self.acting is None:
+            raise NO_JOURNAL
+        return self.acting
 
     async def run(self, command: Command, arguments: Mapping[str, Any], *, progress: Progress | None = None) -> Result:
         assert progress is None, "no terminal, no progress"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from kallyai_mcp.model import Command
 
 WAIT = 15.0
 """Seconds after which something that was waited for counts as missing."""
@@ -89,6 +92,7 @@ class Recorder:
         """For each client that closed its connection while its answer was due: when, on the monotonic clock."""
         self._requests: list[Received] = []
         self._replies: list[Reply] = [Reply()]
+        self._about: Command | None = None
         self._changed = threading.Condition()
         self._released = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -100,10 +104,14 @@ class Recorder:
         with self._changed:
             return list(self._requests)
 
-    def answers(self, *replies: Reply) -> None:
-        """Forget what came; from now on give these replies in their order, the last one for ever."""
+    def answers(self, *replies: Reply, about: Command | None = None) -> None:
+        """Forget what came; from now on give these replies in their order, the last one for ever.
+
+        What is not a request of the command named is answered with 404 and kept aside: the server reads around an act.
+        """
         with self._changed:
             self._requests, self.left = [], []
+            self._about = about
             self._replies = list(replies) or [Reply()]
             self._released.clear()
 
@@ -130,9 +138,12 @@ class Recorder:
         try:
             while (request := await _read(reader)) is not None:
                 with self._changed:
-                    self._requests.append(request)
-                    reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-                    self._changed.notify_all()
+                    if self._about is not None and not _is_of(request, self._about):
+                        reply = Reply(404)
+                    else:
+                        self._requests.append(request)
+                        reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
+                        self._changed.notify_all()
                 if not await self._answer(reply, reader, writer):
                     break
         except OSError:
@@ -201,6 +212,11 @@ class Recorder:
     def stop(self) -> None:
         """End `run`."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+def _is_of(request: Received, command: Command) -> bool:
+    path = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(command.path))
+    return request.method == command.method and re.fullmatch(path, request.path) is not None
 
 
 async def _read(reader: asyncio.StreamReader) -> Received | None:

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 import pytest
+from hosts import without_act
 from recorder import WAIT
 from sandbox_browser import hidden_fields
+
+from kallyai_mcp.catalog import find
+from kallyai_mcp.engine.strangers import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -31,18 +35,24 @@ class Agent:
         """By tool, what its successful runs answered."""
 
     def run(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Run a tool, named without its prefix; it must succeed. Return its answer."""
-        return self._succeed(tool, arguments)["structuredContent"]
+        """Run a tool, named without its prefix; it must succeed. Return what the service answered."""
+        name = f"kallyai_{tool}"
+        structured, _ = without_act(find(name), self._succeed(name, arguments))
+        origin = structured.pop(ORIGIN, None)
+        assert (origin is not None) is find(name).third_party_text, name
+        self.answers.setdefault(name, []).append(structured)
+        return structured
 
     def file(self, tool: str, **arguments: Any) -> str:
         """Run a tool that hands over a file, and return that."""
-        files = [part["resource"] for part in self._succeed(tool, arguments)["content"] if part["type"] == "resource"]
-        return files[0]["text"]
+        name = f"kallyai_{tool}"
+        result = self._succeed(name, arguments)
+        self.answers.setdefault(name, []).append(result["structuredContent"])
+        return next(part["resource"]["text"] for part in result["content"] if part["type"] == "resource")
 
-    def _succeed(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        result = self._host.run(f"kallyai_{tool}", arguments)
-        assert not result["isError"], f"{tool}: {result['content']}"
-        self.answers.setdefault(f"kallyai_{tool}", []).append(result["structuredContent"])
+    def _succeed(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        result = self._host.run(name, arguments)
+        assert not result["isError"], f"{name}: {result['content']}"
         return result
 
     def refused(self, tool: str, **arguments: Any) -> dict[str, Any]:

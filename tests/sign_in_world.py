@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx2
+from hosts import UNATTENDED, engine_of
 from mcp_types import ElicitRequestURLParams, ElicitResult
 from sandbox_browser import decide
 
@@ -16,7 +17,6 @@ from kallyai_mcp.api import ApiClient
 from kallyai_mcp.auth.clock import SystemClock
 from kallyai_mcp.auth.session import Session
 from kallyai_mcp.auth.sign_in import STARTS_EVERY, SignIn
-from kallyai_mcp.engine import Engine
 from kallyai_mcp.engine.account import Account
 from kallyai_mcp.model import Defaults
 from kallyai_mcp.sandbox import tokens
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mcp.client import ClientRequestContext
     from mcp.server.lowlevel import Server
     from mcp_types import ElicitRequestParams
+
+    from kallyai_mcp.engine import Engine
 
 READ = "kallyai_credits_balance"
 WRITE = "kallyai_actions_email_send"
@@ -90,7 +92,7 @@ async def house(folder: Path, **settings: Any) -> AsyncGenerator[House]:
     async with serving_sandbox(SandboxOptions.repeatable()) as sandbox:
         set_options(sandbox.world, {"interval": 1})
         values: dict[str, Any] = {"token_file": folder / "token.json", "state_dir": folder / "state", "display": True}
-        values |= settings
+        values |= {"safety": Settings.read(UNATTENDED).safety, **settings}
         made = Settings(api_url=sandbox.origin, **values)
         async with ApiClient(sandbox.origin, version=__version__) as api:
             session = Session(made, clock=clock)
@@ -101,7 +103,8 @@ async def house(folder: Path, **settings: Any) -> AsyncGenerator[House]:
                 return True
 
             sign_in = SignIn(session, opener=open_in_browser, starts_every=STARTS_EVERY)
-            engine = Engine(api, session, Defaults(), Account(session, sign_in).commands())
+            local = Account(session, sign_in).commands()
+            engine, parts = engine_of(made, api, session, Defaults(), local)
 
             async def give_engine() -> Engine:
                 return engine
@@ -112,6 +115,7 @@ async def house(folder: Path, **settings: Any) -> AsyncGenerator[House]:
             server = build_server(load_tools(), give_engine, sign_in=give_sign_in)
             yield House(server, sandbox, sign_in, session, clock, opened)
             await sign_in.close()
+            await parts.aclose()
 
 
 class Person:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,11 +35,11 @@ from hosts import CREDENTIALS, SERVE, Host, environment
 
 from kallyai_mcp.catalog import all_commands
 from kallyai_mcp.examples import examples_of
+from kallyai_mcp.journal.database import NAME as JOURNAL
 from kallyai_mcp.model import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
-    from pathlib import Path
 
     from kallyai_mcp.model import Command
 
@@ -65,7 +67,7 @@ MISBEHAVING = (
     "    def __init__(self, words): self.words = words\n"
     "    def __del__(self): raise LookupError(self.words)\n"
     "def end(words): raise LookupError(words)\n"
-    "async def misbehave(self, command, request, tokens, *, run_id):\n"
+    "async def misbehave(self, command, request, tokens, *, run_id, before=None):\n"
     f"    token = await tokens.token(); words = f'{{token}} {WORDS} {PHONE} {MAIL}'\n"
     "    asyncio.get_running_loop().create_task(lose(words))\n"
     "    await asyncio.sleep(0.01); gc.collect()\n"
@@ -119,7 +121,19 @@ def watched(
     finally:
         host.close()
     for name, content in files_under(folder, [path]).items():
-        assert spilled(content, {*SECRETS, *PERSONAL}) == set(), name
+        # What an act is looked up by is kept for a while, for its owner alone; not so in the receipts, which stay.
+        told_to_nobody = SECRETS if Path(name) == Path(environ["KALLYAI_STATE_DIR"], JOURNAL) else (*SECRETS, *PERSONAL)
+        assert spilled(content, told_to_nobody) == set(), name
+    assert spilled(receipts(Path(environ["KALLYAI_STATE_DIR"], JOURNAL)), {*SECRETS, *PERSONAL}) == set()
+
+
+def receipts(journal: Path) -> str:
+    """Return the whole log of receipts, as it is kept."""
+    if not journal.exists():
+        return ""
+    assert journal.stat().st_mode & 0o077 == 0
+    with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as database:
+        return "\n".join(map(repr, database.execute("SELECT * FROM receipt")))
 
 
 def with_canaries(value: Any) -> Any:

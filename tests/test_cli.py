@@ -130,7 +130,7 @@ def test_error_leads_to_its_status_without_a_traceback(
 def test_every_status_is_documented_in_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"], FakeProgram()) == 0
     assert EXIT_STATUS.strip() in capsys.readouterr().out
-    assert [line.split()[0] for line in EXIT_STATUS.splitlines()[1:]] == ["0", "1", "2", "3", "4", "130"]
+    assert [line.split()[0] for line in EXIT_STATUS.splitlines()[1:]] == ["0", "1", "2", "3", "4", "5", "130"]
 
 
 def test_traceback_of_the_unexpected_comes_with_debug_only_and_masked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +197,7 @@ def test_of_two_ways_to_sign_in_the_terminals_is_told(
 
 def test_json_prints_the_answer_as_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     answer = {"items": [{"name": "Café \U0001f600", "note": HOSTILE}], "total": 1}
-    assert run([*HISTORY, "--json"], FakeProgram(answer)) == 0
+    assert run(["run", "credits", "balance", "--json"], FakeProgram(answer)) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == answer
     assert err == ""
@@ -297,7 +297,9 @@ def test_status_tells_whether_and_where(capsys: pytest.CaptureFixture[str]) -> N
     assert "Signed in   yes\n" in out
     assert "https://api.kallyai.com" in out
     assert run(["status", "--json"], FakeProgram(replies=dict(SIGNED_OUT))) == 3
-    assert json.loads(capsys.readouterr().out) == {"authenticated": False, "service": "https://api.kallyai.com"}
+    told = json.loads(capsys.readouterr().out)
+    assert told.pop("acts").keys() == {"approval", "problem"}
+    assert told == {"authenticated": False, "service": "https://api.kallyai.com"}
 
 
 def test_status_with_check_asks_the_service(capsys: pytest.CaptureFixture[str]) -> None:
@@ -352,7 +354,7 @@ def test_demo_returns_its_own_status() -> None:
 def test_completion_knows_commands_options_and_enumerations(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["completion", shell], FakeProgram()) == 0
     script = capsys.readouterr().out
-    for word in ("reschedule", "party-size", "restaurant", "token-file", "status"):
+    for word in ("reschedule", "party-size", "restaurant", "token-file", "status", "repeat-of", "verify", "revoke"):
         assert word in script
 
 

@@ -11,14 +11,17 @@ import pytest
 from pydantic import AfterValidator
 
 from kallyai_mcp.catalog import all_commands, by_tool, by_words, find
+from kallyai_mcp.engine.options import Options, take_options
 from kallyai_mcp.errors import InvalidArguments
 from kallyai_mcp.examples import example_value, examples_of
 from kallyai_mcp.model import Command, Effect, input_schema, parse, tool_definition
+from kallyai_mcp.model.schema import RUN_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMANDS = [pytest.param(command, id=command.tool) for command in all_commands()]
+RECORDED = [pytest.param(command, id=command.tool) for command in all_commands() if command.is_recorded]
 ARGUMENTS = [
     pytest.param(command, name, id=f"{command.tool}-{name}")
     for command in all_commands()
@@ -160,7 +163,8 @@ def test_input_is_a_closed_object_and_output_an_open_one(command: Command) -> No
     required = [name for name, field in command.args.model_fields.items() if field.is_required()]
     assert taken["type"] == "object"
     assert taken["additionalProperties"] is False
-    assert taken["properties"].keys() == command.args.model_fields.keys()
+    about_the_run = RUN_ARGUMENTS.keys() if command.is_recorded else set[str]()
+    assert taken["properties"].keys() == command.args.model_fields.keys() | about_the_run
     assert taken.get("required", []) == required
     assert given["type"] == "object"
     assert given["additionalProperties"] is True
@@ -174,6 +178,17 @@ def test_argument_is_typed_and_described(command: Command, name: str) -> None:
     assert re.fullmatch(r"\S.*\.", schema["description"])
     if schema["type"] == "array":
         assert schema["items"]["type"] in TYPES
+
+
+def test_arguments_about_the_run_are_typed_described_and_no_commands_own() -> None:
+    assert {name: schema["type"] for name, schema in RUN_ARGUMENTS.items()} == {
+        "dry_run": "boolean",
+        "repeat_of": "string",
+    }
+    for schema in RUN_ARGUMENTS.values():
+        assert re.fullmatch(r"\S.*\.", schema["description"])
+    for command in all_commands():
+        assert not RUN_ARGUMENTS.keys() & command.args.model_fields.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -287,6 +302,29 @@ def test_missing_argument_is_named_where_it_is_required(command: Command, name: 
 def test_unknown_argument_is_refused_by_its_name(command: Command) -> None:
     right = examples_of(command)[0]["arguments"]
     assert _refused(command, right | {"no_such_argument": 1})[0] == ["no_such_argument"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_arguments_about_the_run_are_taken_only_where_it_is_recorded(command: Command) -> None:
+    own = examples_of(command)[0]["arguments"]
+    about_the_run: dict[str, Any] = {"dry_run": True, "repeat_of": "a-1"}
+    options, rest = take_options(command, own | about_the_run)
+    if command.is_recorded:
+        assert (options, rest) == (Options(dry_run=True, repeat_of="a-1"), own)
+    else:
+        assert options == Options()
+        assert sorted(_refused(command, dict(rest))[0]) == ["dry_run", "repeat_of"]
+
+
+@pytest.mark.parametrize(("name", "type_"), [(name, schema["type"]) for name, schema in RUN_ARGUMENTS.items()])
+@pytest.mark.parametrize("command", RECORDED)
+def test_wrong_argument_about_the_run_is_refused_by_its_name(command: Command, name: str, type_: str) -> None:
+    own = examples_of(command)[0]["arguments"]
+    for wrong in (None, *ILL_TYPED[type_], *(["", "\u0430"] if type_ == "string" else [])):
+        with pytest.raises(InvalidArguments) as refusal:
+            take_options(command, own | {name: wrong})
+        assert [problem.argument for problem in refusal.value.problems] == [name]
+        assert f"{name}: " in refusal.value.message
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sandbox_agent_account
+import sandbox_agent_acts
 import sandbox_agent_calls
 import sandbox_agent_errands
 import sandbox_agent_goals
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
 SCRIPT = (
     sandbox_agent_account.signs_in,
+    sandbox_agent_acts.agrees_in_advance,
     *sandbox_agent_calls.SCRIPT,
     *sandbox_agent_goals.SCRIPT,
     *sandbox_agent_errands.SCRIPT,
     *sandbox_agent_post.SCRIPT,
     *sandbox_agent_account.SCRIPT,
+    sandbox_agent_acts.sees_what_was_done,
 )
 
 OTHER_FORMS = {"items"}
@@ -48,6 +51,7 @@ def test_an_agent_signs_in_and_every_tool_does_what_it_says(tmp_path: Path) -> N
             for part in SCRIPT:
                 part(agent)
             runs_by_example(agent, served.world)
+            sandbox_agent_acts.stops_everything(agent)
             sandbox_agent_account.signs_out(agent)
     assert agent.answers.keys() == catalog.by_tool().keys()
     assert not _differing(agent)

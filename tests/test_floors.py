@@ -10,10 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kallyai_mcp"
 FLOORS = (
-    {"errors", "settings", "privacy", "logs", "pipes", "readers"},
+    {"errors", "settings", "setting", "safety", "privacy", "logs", "pipes", "readers", "visible", "markup"},
     {"model"},
     {"commands", "examples"},
-    {"catalog", "api", "auth"},
+    {"catalog", "policy", "api", "auth", "journal"},
     {"engine"},
     {"server", "sandbox", "export", "cli"},
     {"app", "__main__"},

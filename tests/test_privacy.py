@@ -8,7 +8,7 @@ import pytest
 from canaries import forms
 
 from kallyai_mcp.logs import MaskingFormatter
-from kallyai_mcp.privacy import MOST, hide, mask
+from kallyai_mcp.privacy import MOST, hide, mask, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,11 @@ def test_what_is_too_short_for_a_secret_is_left_and_old_tokens_are_forgotten_bef
         hide(f"passing-{number}-token")
     assert mask("short lasting-one") == "short [secret]"
     assert mask(f"passing-0-token passing-{2 * MOST - 1}-token") == "passing-0-token [secret]"
+
+
+def test_what_is_kept_holds_no_secret_and_is_the_same_otherwise() -> None:
+    hide("opaque-token-2")
+    kept = without_secrets(
+        {"to": "+12025550143", "opaque-token-2": ["Bearer opaque-token-2", {"n": 1.5, "x": None}], "ok": True}
+    )
+    assert kept == {"to": "+12025550143", "[secret]": ["Bearer [secret]", {"n": 1.5, "x": None}], "ok": True}

@@ -11,14 +11,26 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
-from hosts import CLIENT, LEGACY, MODERN, environment, hosting, serving
+from fences import with_origin
+from hosts import (
+    CLIENT,
+    LEGACY,
+    MODERN,
+    UNATTENDED,
+    FixedToken,
+    engine_of,
+    environment,
+    hosting,
+    serving,
+    without_act,
+)
 from mcp import Client
 from recorder import HELD, WAIT, Recorder, Reply, answer, recording
 
 from kallyai_mcp.api import Answer
 from kallyai_mcp.catalog import find
-from kallyai_mcp.engine import Engine
 from kallyai_mcp.model import Defaults
+from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -55,14 +67,15 @@ def test_an_id_may_be_used_again_once_its_request_was_answered_or_called_off(
     tmp_path: Path, recorder: Recorder
 ) -> None:
     with hosting(tmp_path, recorder.origin) as host:
-        recorder.answers(HELD, answer({"call_id": "c-2"}))
+        recorder.answers(HELD, answer({"call_id": "c-2"}), about=find(CALL[0]))
         number = host.ask_tool(*CALL)
         recorder.wait_requests()
         host.notify("notifications/cancelled", requestId=number)
         recorder.wait_left()
         for _ in range(2):
             host._last_id = number - 1  # pyright: ignore[reportPrivateUsage]  # as a host that counts anew
-            assert host.run(*CALL)["structuredContent"] == {"call_id": "c-2"}
+            structured, _ = without_act(find(CALL[0]), host.run(*CALL))
+            assert structured == with_origin(CALL[0], {"call_id": "c-2"})
 
 
 def test_what_was_answered_reaches_a_slow_host_that_has_closed_its_end(tmp_path: Path, recorder: Recorder) -> None:
@@ -109,7 +122,7 @@ def test_pipes_that_were_never_open_end_it_without_a_traceback(tmp_path: Path, r
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_report_of_progress_that_fails_does_not_cut_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_of_progress_that_fails_does_not_cut_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kallyai_mcp.engine.run.FIRST_REPORT", 0.0)
     told: list[str] = []
 
@@ -126,10 +139,14 @@ def test_a_report_of_progress_that_fails_does_not_cut_the_run(monkeypatch: pytes
         raise anyio.ClosedResourceError
 
     async def place() -> None:
-        engine = Engine(SlowApi(), None, Defaults(), {})  # pyright: ignore[reportArgumentType]  # as much as a run needs
+        settings = Settings.read(UNATTENDED | {"KALLYAI_STATE_DIR": str(tmp_path)})
+        engine, parts = engine_of(settings, SlowApi(), FixedToken(), Defaults())
         with anyio.fail_after(WAIT):
             result = await engine.run(find(CALL[0]), CALL[1], progress=fail)
-        assert result.structured == {"call_id": "c-1"}
+        await parts.aclose()
+        structured = dict(result.structured)
+        assert structured.pop("_act")["outcome"] == "done"
+        assert structured == with_origin(CALL[0], {"call_id": "c-1"})
 
     anyio.run(place)
     assert len(told) == 1
@@ -166,4 +183,4 @@ def test_requests_that_are_piped_in_are_answered_although_the_input_ends(tmp_pat
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert answers[-1]["id"] == 2
-    assert answers[-1]["result"]["structuredContent"] == {"goals": []}
+    assert answers[-1]["result"]["structuredContent"] == with_origin("kallyai_coord_goals", {"goals": []})

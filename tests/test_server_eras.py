@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from fences import between_marks, with_origin
 from hosts import LEGACY, MODERN, SERVE, Host, environment, hosting, serving
 from mcp import Client, MCPError, StdioServerParameters
 from recorder import Recorder, answer, recording
@@ -23,6 +24,7 @@ VERSIONS = (*LEGACY, MODERN)
 MODES = ("legacy", "auto", MODERN)
 FOLDER = Path(__file__).parent.parent / "tool_schemas"
 GOALS = {"goals": [{"goal_id": "g-1", "title": "Dinner", "added_later": [1.5, None]}]}
+TOLD = with_origin("kallyai_coord_goals", GOALS)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +74,10 @@ def test_a_run_answers_what_the_api_answered(connection: Connection, recorder: R
     result = host.run("kallyai_coord_goals")
     result.pop("_meta", None)
     text = result["content"][0].pop("text")
-    assert json.loads(text.partition("\n")[2] or text) == GOALS
+    assert json.loads(between_marks(text)[1]) == GOALS
     assert result == {
         "content": [{"type": "text"}],
-        "structuredContent": GOALS,
+        "structuredContent": TOLD,
         "isError": False,
     } | ({"resultType": "complete"} if version == MODERN else {})
     assert [request.path for request in recorder.requests] == ["/v1/coordination/goals"]
@@ -165,7 +167,7 @@ def test_the_sdks_own_client_lists_and_runs_over_stdio(tmp_path: Path, recorder:
                 recorder.answers(answer(GOALS))
                 # The client checks the structured content against the output schema it was listed with.
                 result = await client.call_tool("kallyai_coord_goals")
-                assert result.structured_content == GOALS
+                assert result.structured_content == TOLD
                 assert not result.is_error
                 with pytest.raises(MCPError, match="Unknown tool: kallyai_none") as refusal:
                     await client.call_tool("kallyai_none")
@@ -181,6 +183,6 @@ def test_the_sdks_own_client_works_within_one_process(recorder: Recorder, mode: 
             async with serving(recorder.origin) as server, Client(server, mode=mode) as client:
                 assert {tool.name for tool in (await client.list_tools()).tools} == by_tool().keys()
                 recorder.answers(answer(GOALS))
-                assert (await client.call_tool("kallyai_coord_goals")).structured_content == GOALS
+                assert (await client.call_tool("kallyai_coord_goals")).structured_content == TOLD
 
     anyio.run(session)

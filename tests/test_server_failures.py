@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from hosts import MODERN, Host, hosting, serving
+from hosts import MODERN, Host, envelope, hosting, serving, without_act
 from mcp import Client
 from recorder import HELD, JSON_TYPE, Recorder, Reply, answer, recording
 
 from kallyai_mcp.api import Deadlines
+from kallyai_mcp.catalog import find
 from kallyai_mcp.engine.fit import LIMIT
+from kallyai_mcp.engine.strangers import ORIGIN
 from kallyai_mcp.model.codes import CODES, Code
 
 if TYPE_CHECKING:
@@ -25,9 +27,13 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult
 
-READ: tuple[str, dict[str, Any]] = ("kallyai_coord_goals", {})
+READ: tuple[str, dict[str, Any]] = ("kallyai_credits_history", {})
+"""Nothing that the server itself wants to know, so that the requests are those of the test."""
+
 WRITE = ("kallyai_actions_errand", {"description": "Have the blue coat mended and bring it home"})
 CALL = ("kallyai_calls_make", {"phone": "+12025550143", "task": "Ask until when the kitchen is open"})
+ESTIMATE = "kallyai_budget_estimate"
+SPOKEN = {"kind": "third_party", "source": "words spoken in a phone call", "from": "calls make"}
 CORRELATION = "3d0f6a52-8a51-4f2c-9d7b-0c5b1e6f2a11"
 FACTS = {"code", "message", "next_step", "retryable"}
 STATUSES = (400, 402, 403, 404, 405, 409, 410, 413, 418, 422, 429, 451, 500, 501, 502, 503, 599)
@@ -78,7 +84,7 @@ def _form_b(code: str) -> dict[str, Any]:
 @pytest.mark.parametrize("form", [_form_a, _form_b])
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
 def test_a_documented_code_reaches_the_host(host: Host, recorder: Recorder, code: Code, form: Any) -> None:
-    recorder.answers(answer(form(code.code), code.http_status))
+    recorder.answers(answer(form(code.code), code.http_status), about=find(WRITE[0]))
     result = host.run(*WRITE)
     error = _failure(result)
     if code.http_status == 401:
@@ -115,7 +121,7 @@ def test_a_refusal_without_envelope_is_told_by_its_status(
     host: Host, recorder: Recorder, body: bytes, kind: str
 ) -> None:
     for status in STATUSES:
-        recorder.answers(Reply(status, body, (("Content-Type", kind),)))
+        recorder.answers(Reply(status, body, (("Content-Type", kind),)), about=find(WRITE[0]))
         error = _failure(host.run(*WRITE))
         assert (error["code"], error["http_status"]) == (f"http_{status}", status)
         assert "<" not in error["message"]
@@ -149,7 +155,7 @@ def test_a_refusal_without_envelope_is_told_by_its_status(
 def test_an_answer_of_any_shape_is_passed_on_as_an_object(
     host: Host, recorder: Recorder, body: bytes, seen: dict[str, Any]
 ) -> None:
-    recorder.answers(Reply(200, body))
+    recorder.answers(Reply(200, body), about=find(READ[0]))
     result = host.run(*READ)
     assert (result["isError"], result["structuredContent"]) == (False, seen)
 
@@ -167,21 +173,21 @@ def test_an_answer_of_any_shape_is_passed_on_as_an_object(
     ids=["html", "half", "text", "deep", "broken gzip", "unknown encoding"],
 )
 def test_an_answer_that_is_not_understood_is_an_error(host: Host, recorder: Recorder, reply: Reply) -> None:
-    recorder.answers(reply)
+    recorder.answers(reply, about=find(READ[0]))
     error = _failure(host.run(*READ))
     assert (error["code"], error["http_status"]) == ("unexpected_answer", 200)
     assert "hotel" not in json.dumps(error)
 
 
 def test_deep_json_is_cut_where_no_host_would_follow(host: Host, recorder: Recorder) -> None:
-    recorder.answers(Reply(200, b'{"a":' * 150 + b"1" + b"}" * 150))
+    recorder.answers(Reply(200, b'{"a":' * 150 + b"1" + b"}" * 150), about=find(READ[0]))
     result = host.run(*READ)
     assert result["isError"] is False
     assert json.dumps(result["structuredContent"]).count("{") <= 64
 
 
 def test_an_integer_of_thousands_of_digits_is_text(host: Host, recorder: Recorder) -> None:
-    recorder.answers(Reply(200, b'{"n": ' + b"9" * 5000 + b"}"))
+    recorder.answers(Reply(200, b'{"n": ' + b"9" * 5000 + b"}"), about=find(READ[0]))
     result = host.run(*READ)
     assert result["structuredContent"]["n"].startswith("999")
 
@@ -189,7 +195,7 @@ def test_an_integer_of_thousands_of_digits_is_text(host: Host, recorder: Recorde
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("run", [READ, WRITE, CALL])
 def test_a_redirect_is_not_followed(host: Host, recorder: Recorder, status: int, run: Any) -> None:
-    recorder.answers(Reply(status, b"", (("Location", f"{recorder.origin}/elsewhere"),)))
+    recorder.answers(Reply(status, b"", (("Location", f"{recorder.origin}/elsewhere"),)), about=find(run[0]))
     error = _failure(host.run(*run))
     assert (error["code"], error["http_status"]) == ("redirected", status)
     assert len(recorder.requests) == 1
@@ -197,21 +203,21 @@ def test_a_redirect_is_not_followed(host: Host, recorder: Recorder, status: int,
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_get_is_repeated_as_the_service_asks(host: Host, recorder: Recorder, status: int) -> None:
-    recorder.answers(answer({}, status, ("Retry-After", "0")), answer({"goals": []}))
+    recorder.answers(answer({}, status, ("Retry-After", "0")), answer({"goals": []}), about=find(READ[0]))
     result = host.run(*READ)
     assert (result["isError"], result["structuredContent"]) == (False, {"goals": []})
     assert len(recorder.requests) == 2
 
 
 def test_a_get_that_stays_refused_is_not_repeated_for_ever(host: Host, recorder: Recorder) -> None:
-    recorder.answers(answer(_form_a("rate_limited"), 429, ("Retry-After", "0")))
+    recorder.answers(answer(_form_a("rate_limited"), 429, ("Retry-After", "0")), about=find(READ[0]))
     error = _failure(host.run(*READ))
     assert (error["code"], error["retryable"], error["retry_after_seconds"]) == ("rate_limited", True, 0)
     assert len(recorder.requests) == 3
 
 
 def test_a_wait_longer_than_the_run_is_reported_at_once(host: Host, recorder: Recorder) -> None:
-    recorder.answers(answer(_form_a("rate_limited"), 429, ("Retry-After", "120")))
+    recorder.answers(answer(_form_a("rate_limited"), 429, ("Retry-After", "120")), about=find(READ[0]))
     error = _failure(host.run(*READ))
     assert (error["code"], error["retry_after_seconds"]) == ("rate_limited", 120)
     assert len(recorder.requests) == 1
@@ -219,7 +225,7 @@ def test_a_wait_longer_than_the_run_is_reported_at_once(host: Host, recorder: Re
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_post_is_sent_once(host: Host, recorder: Recorder, status: int) -> None:
-    recorder.answers(answer({}, status, ("Retry-After", "0")))
+    recorder.answers(answer({}, status, ("Retry-After", "0")), about=find(WRITE[0]))
     error = _failure(host.run(*WRITE))
     assert error["http_status"] == status
     assert error.get("outcome") == (None if status == 429 else "unknown")
@@ -227,8 +233,9 @@ def test_a_post_is_sent_once(host: Host, recorder: Recorder, status: int) -> Non
 
 
 def test_a_call_is_repeated_with_the_same_key(host: Host, recorder: Recorder) -> None:
-    recorder.answers(answer({}, 503, ("Retry-After", "0")), Reply(200, b'{"call_id": "c-1"}'))
-    assert host.run(*CALL)["structuredContent"] == {"call_id": "c-1"}
+    recorder.answers(answer({}, 503, ("Retry-After", "0")), Reply(200, b'{"call_id": "c-1"}'), about=find(CALL[0]))
+    structured, _ = without_act(find(CALL[0]), host.run(*CALL))
+    assert structured == {ORIGIN: SPOKEN, "call_id": "c-1"}
     first, second = recorder.requests
     assert first.header("Idempotency-Key") == second.header("Idempotency-Key") != []
     assert (first.body, first.path) == (second.body, second.path)
@@ -236,7 +243,7 @@ def test_a_call_is_repeated_with_the_same_key(host: Host, recorder: Recorder) ->
 
 @pytest.mark.parametrize("cut", [0, 5])
 def test_a_connection_cut_in_a_post_leaves_the_outcome_open(host: Host, recorder: Recorder, cut: int) -> None:
-    recorder.answers(Reply(200, b'{"goal_id": "g-1"}', cut=cut))
+    recorder.answers(Reply(200, b'{"goal_id": "g-1"}', cut=cut), about=find(WRITE[0]))
     error = _failure(host.run(*WRITE))
     assert (error["code"], error["outcome"], error["retryable"]) == ("connection_lost", "unknown", False)
     assert "do not" in error["next_step"]
@@ -244,7 +251,7 @@ def test_a_connection_cut_in_a_post_leaves_the_outcome_open(host: Host, recorder
 
 
 def test_a_connection_cut_in_a_get_is_made_good(host: Host, recorder: Recorder) -> None:
-    recorder.answers(Reply(200, b'{"goals": []}', cut=5), Reply(200, b'{"goals": []}'))
+    recorder.answers(Reply(200, b'{"goals": []}', cut=5), Reply(200, b'{"goals": []}'), about=find(READ[0]))
     assert host.run(*READ)["structuredContent"] == {"goals": []}
 
 
@@ -262,7 +269,7 @@ def _numbers(size: int) -> dict[str, Any]:
 
 
 def test_a_huge_answer_is_cut_and_says_so(host: Host, recorder: Recorder) -> None:
-    recorder.answers(answer(_numbers(20_000)))
+    recorder.answers(answer(_numbers(20_000)), about=find(READ[0]))
     result = host.run(*READ)
     structured, text = result["structuredContent"], result["content"][0]["text"]
     assert structured["total"] == 20_000
@@ -302,17 +309,18 @@ def _resident(process: int) -> int:
     ids=["plain", "gzip bomb", "brackets"],
 )
 def test_an_endless_answer_is_stopped_before_it_fills_the_memory(host: Host, recorder: Recorder, reply: Reply) -> None:
-    recorder.answers(answer(_numbers(1000)))
+    recorder.answers(answer(_numbers(1000)), about=find(READ[0]))
     host.run(*READ)
     before = _resident(host.process.pid)
-    recorder.answers(reply)
+    recorder.answers(reply, about=find(READ[0]))
     error = _failure(host.run(*READ))
     assert error["code"] == "answer_too_large"
     assert _resident(host.process.pid) - before < 32 * MIB
 
 
 def test_a_compressed_answer_is_read(host: Host, recorder: Recorder) -> None:
-    recorder.answers(Reply(200, gzip.compress(b'{"goals": []}'), (JSON_TYPE, ("Content-Encoding", "gzip"))))
+    compressed = gzip.compress(b'{"goals": []}')
+    recorder.answers(Reply(200, compressed, (JSON_TYPE, ("Content-Encoding", "gzip"))), about=find(READ[0]))
     assert host.run(*READ)["structuredContent"] == {"goals": []}
 
 
@@ -344,7 +352,7 @@ def test_a_run_ends_at_its_deadline(
             with anyio.fail_after(5):
                 return await client.call_tool(*run)
 
-    recorder.answers(reply)
+    recorder.answers(reply, about=find(run[0]))
     error = _failure(anyio.run(session).model_dump(mode="json", by_alias=True, exclude_none=True))
     assert (error["code"], error.get("outcome")) == ("timeout", outcome)
     assert recorder.wait_left() > 0
@@ -353,9 +361,9 @@ def test_a_run_ends_at_its_deadline(
 @pytest.mark.parametrize("argument", ["cut \\ud83d", "\\udc00\\ud83d", "\\\\\\ud83d", "\\uD83D and \\ud83d\\ude00"])
 def test_half_an_emoji_from_a_host_is_answered(host: Host, recorder: Recorder, argument: str) -> None:
     """What JavaScript writes for a text that was cut within an emoji; the answer may be either, but must come."""
-    recorder.answers()
-    params = json.dumps({"name": "kallyai_ask", "arguments": {"message": "@"}})
-    meta = "" if host.version != MODERN else f', "_meta": {json.dumps(_envelope(host))}'
+    recorder.answers(about=find(ESTIMATE))
+    params = json.dumps({"name": ESTIMATE, "arguments": {"type": "call", "description": "@"}})
+    meta = "" if host.version != MODERN else f', "_meta": {json.dumps(envelope())}'
     line = params[:-1].replace("@", argument) + meta + "}"
     host.write(f'{{"jsonrpc": "2.0", "id": "half", "method": "tools/call", "params": {line}}}\n'.encode())
     message = host.next()
@@ -363,25 +371,18 @@ def test_half_an_emoji_from_a_host_is_answered(host: Host, recorder: Recorder, a
     if not message["result"]["isError"]:
         (request,) = recorder.requests
         request.body.decode("utf-8")
-        assert "\ufffd" in request.json()["message"]
-
-
-def _envelope(host: Host) -> dict[str, Any]:
-    from hosts import envelope
-
-    assert host.version == MODERN
-    return envelope()
+        assert "\ufffd" in request.json()["description"]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_none_is_refused(host: Host, recorder: Recorder, value: float) -> None:
-    recorder.answers()
-    error = _failure(host.run("kallyai_calls_history", {"limit": value}))
+    recorder.answers(about=find(READ[0]))
+    error = _failure(host.run(READ[0], {"limit": value}))
     assert (error["code"], recorder.requests) == ("invalid_arguments", [])
 
 
 def test_arguments_nested_beyond_reason_do_not_end_the_server(host: Host, recorder: Recorder) -> None:
-    recorder.answers()
+    recorder.answers(about=find("kallyai_ask"))
     for depth in (100, 5_000, 100_000):
         nested = '{"a":' * depth + "1" + "}" * depth
         params = f'{{"name": "kallyai_ask", "arguments": {{"message": {nested}}}}}'

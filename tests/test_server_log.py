@@ -24,7 +24,7 @@ CALL = ("kallyai_calls_make", {"phone": "+12025550143", "task": "Ask until when 
 BREAKING = (
     "-c",
     "from kallyai_mcp.api import ApiClient\n"
-    "async def break_down(self, command, request, tokens, *, run_id):\n"
+    "async def break_down(self, command, request, tokens, *, run_id, before=None):\n"
     "    raise LookupError(f'{request} {await tokens.token()}')\n"
     "ApiClient.send = break_down\n"
     "from kallyai_mcp.__main__ import main; raise SystemExit(main())",
@@ -102,7 +102,9 @@ def test_the_log_holds_nothing_that_is_anybodys(
             if command.method == "GET" and fault in FAULTS[-1:]:
                 continue  # would be repeated, with a wait each time
             reply = fault(said)
-            recorder.answers(replace(reply, headers=(*reply.headers, ("Set-Cookie", f"said={said}"))))
+            # What is read around an act would be repeated likewise.
+            about = command if fault in FAULTS[-1:] else None
+            recorder.answers(replace(reply, headers=(*reply.headers, ("Set-Cookie", f"said={said}"))), about=about)
             logged.run(command.tool, examples_of(command)[0]["arguments"])
             logged.run(command.tool, examples_of(command)[0]["arguments"] | {"surplus": said})
         assert logged.is_alive()

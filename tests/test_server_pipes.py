@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fences import with_origin
 from hosts import LEGACY, MODERN, Host, hosting
 from recorder import WAIT, Recorder, answer, recording
 
@@ -86,7 +87,7 @@ def test_nothing_but_protocol_reaches_stdout(
 ) -> None:
     with hosting(tmp_path, recorder.origin, era, command=PRINTING) as listening:
         recorder.answers(answer({}, 503, ("Retry-After", "0")), answer({"goals": []}))
-        assert listening.run(*READ)["structuredContent"] == {"goals": []}
+        assert listening.run(*READ)["structuredContent"] == with_origin(READ[0], {"goals": []})
         assert listening.is_alive()
         listening.stop(how)
         listening.leaves()
@@ -103,7 +104,7 @@ def test_libraries_that_print_while_imported_do_not_reach_stdout(
     """The way every host starts it; what Python itself runs before our first line is out of reach."""
     with hosting(tmp_path, recorder.origin, era, PYTHONPATH=noisy) as listening:
         recorder.answers(answer({}, 503, ("Retry-After", "0")), answer({"goals": []}))
-        assert listening.run(*READ)["structuredContent"] == {"goals": []}
+        assert listening.run(*READ)["structuredContent"] == with_origin(READ[0], {"goals": []})
     for line in listening.lines:
         assert json.loads(line)["jsonrpc"] == "2.0"
     for module in ("anyio", "mcp.server.stdio", "httpx2", "tenacity"):
@@ -147,7 +148,7 @@ def test_nonsense_leaves_the_server_alive(host: Host, recorder: Recorder) -> Non
         number = host.ask("tools/list")
         while (message := host.next()).get("id") != number:
             assert message.get("error"), line[:80]
-    assert host.run(*READ)["structuredContent"] == {"goals": []}
+    assert host.run(*READ)["structuredContent"] == with_origin(READ[0], {"goals": []})
     assert "Traceback" not in host.stderr
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
-from hosts import MODERN, TOKEN, Host, hosting, serving
+from fences import between_marks, with_origin
+from hosts import CREDENTIALS, MODERN, TOKEN, Host, agree, hosting, serving, without_act
 from mcp import Client
 from recorder import Recorder, Reply, answer, recording
 from test_declarations import (
@@ -18,7 +19,7 @@ from test_declarations import (
 
 from kallyai_mcp import __version__
 from kallyai_mcp.catalog import all_commands
-from kallyai_mcp.engine.result import THIRD_PARTY_NOTICE
+from kallyai_mcp.engine.strangers import FILE_NOTICE, THIRD_PARTY_NOTICE
 from kallyai_mcp.examples import Example, ExpectedRequest, examples_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ EXAMPLES = [
     for command in REMOTE
     for number, example in enumerate(examples_of(command))
 ]
+RECORDED = [param for command in REMOTE if command.is_recorded for param in EXAMPLES if param.values[0] is command]
 COMMANDS = [pytest.param(command, id=command.tool) for command in all_commands()]
 ARGUMENTS = [
     pytest.param(command, name, id=f"{command.tool}-{name}")
@@ -96,12 +98,13 @@ def _check_headers(command: Command, request: Received) -> None:
 
 def _check_result(command: Command, example: Example, result: dict[str, Any]) -> None:
     assert result["isError"] is False
-    structured, text = result["structuredContent"], result["content"][0]["text"]
+    structured, text = without_act(command, result)
     if command.calendar:
         resource = result["content"][1]["resource"]
         assert result["content"][1]["type"] == "resource"
         assert (resource["mimeType"], resource["text"]) == ("text/calendar", example["answer"])
-        assert structured == {"uri": resource["uri"], "media_type": "text/calendar"}
+        assert structured == with_origin(command.tool, {"uri": resource["uri"], "media_type": "text/calendar"})
+        assert FILE_NOTICE in text
         return
     assert len(result["content"]) == 1
     if command.redirects:
@@ -109,17 +112,21 @@ def _check_result(command: Command, example: Example, result: dict[str, Any]) ->
         assert ELSEWHERE in text
     elif example["answer"] is None:
         assert structured == {}
+    elif command.third_party_text:
+        assert structured == with_origin(command.tool, example["answer"])
+        notes, words = between_marks(text)
+        assert notes.startswith(THIRD_PARTY_NOTICE)
+        assert json.loads(words) == example["answer"]
     else:
         assert structured == example["answer"]
-        assert text.startswith(THIRD_PARTY_NOTICE) is command.third_party_text
-        assert json.loads(text.removeprefix(THIRD_PARTY_NOTICE)) == example["answer"]
+        assert json.loads(text) == example["answer"]
 
 
 @pytest.mark.parametrize(("command", "example"), EXAMPLES)
 def test_a_tool_sends_exactly_the_request_of_its_example(
     host: Host, recorder: Recorder, command: Command, example: Example
 ) -> None:
-    recorder.answers(_reply(command, example))
+    recorder.answers(_reply(command, example), about=command)
     result = host.run(command.tool, example["arguments"])
     (request,) = recorder.requests
     assert example["request"] is not None
@@ -128,17 +135,44 @@ def test_a_tool_sends_exactly_the_request_of_its_example(
     _check_result(command, example, result)
 
 
+@pytest.mark.parametrize(("command", "example"), RECORDED)
+def test_a_dry_run_shows_exactly_the_request_of_its_example_and_sends_none(
+    host: Host, recorder: Recorder, command: Command, example: Example
+) -> None:
+    recorder.answers()
+    result = host.run(command.tool, example["arguments"] | {"dry_run": True})
+    shown = result["structuredContent"]["request"]
+    expected = example["request"]
+    assert (result["isError"], result["structuredContent"]["dry_run"], recorder.requests) == (False, True, [])
+    assert expected is not None
+    assert shown.pop("headers", {}).keys() == ({"Idempotency-Key"} if command.idempotency_key else set())
+    assert shown == {**expected, "body": _with_credentials_named(command, example)}
+    assert not any(value in json.dumps(result) for value in CREDENTIALS.values())
+
+
+def _with_credentials_named(command: Command, example: Example) -> dict[str, Any] | None:
+    assert example["request"] is not None
+    body = example["request"]["body"]
+    if command.environment is None or body is None:
+        return body
+    fields = command.environment.fields[example["arguments"][command.environment.argument]]
+    return body | {field: f"({variable})" for field, variable in fields.items()}
+
+
 @pytest.mark.parametrize("mode", ["legacy", MODERN])
 def test_every_example_passes_the_sdks_own_client(recorder: Recorder, mode: str) -> None:
     """It checks each structured content against the output schema, as hosts do."""
 
     async def session() -> None:
         with anyio.fail_after(60):
-            async with serving(recorder.origin) as server, Client(server, mode=mode) as client:
+            async with (
+                serving(recorder.origin) as server,
+                Client(server, mode=mode, elicitation_callback=agree) as client,
+            ):
                 await client.list_tools()
                 for command in REMOTE:
                     for example in examples_of(command):
-                        recorder.answers(_reply(command, example))
+                        recorder.answers(_reply(command, example), about=command)
                         result = await client.call_tool(command.tool, example["arguments"])
                         assert [_placed(request) for request in recorder.requests] == [
                             _wire(cast("ExpectedRequest", example["request"]))
@@ -154,14 +188,17 @@ def test_every_example_passes_the_sdks_own_client(recorder: Recorder, mode: str)
 def test_every_success_is_alike(host: Host, recorder: Recorder, status: int) -> None:
     recorder.answers(answer({"call_id": "c-1"}, status))
     result = host.run("kallyai_calls_info", {"call_id": "c-1"})
-    assert (result["structuredContent"], result["isError"]) == ({"call_id": "c-1"}, False)
+    assert (result["structuredContent"], result["isError"]) == (
+        with_origin("kallyai_calls_info", {"call_id": "c-1"}),
+        False,
+    )
 
 
 def test_each_call_has_a_key_of_its_own(host: Host, recorder: Recorder) -> None:
     recorder.answers(answer({"call_id": "c-1"}))
     arguments = {"phone": "+12025550143", "task": "Ask until when the kitchen is open"}
-    for _ in range(3):
-        host.run("kallyai_calls_make", arguments)
+    for number in range(3):
+        host.run("kallyai_calls_make", arguments | {"name": f"Ana {number}"})
     assert len({key for request in recorder.requests for key in request.header("Idempotency-Key")}) == 3
 
 

@@ -24,6 +24,7 @@ class Answer:
         location: Where a redirect points, for commands that are answered by one; it is never followed.
         media_type: Type of the body, without parameters, in lower case.
         sandbox: Whether a sandbox answered.
+        withheld: How many texts were taken out since, because of who wrote them.
     """
 
     status: int
@@ -32,6 +33,7 @@ class Answer:
     location: str | None
     media_type: str
     sandbox: bool
+    withheld: int = 0
 
 
 def succeeded(command: Command, status: int, media_type: str, body: bytes, *, sandbox: bool) -> Answer:

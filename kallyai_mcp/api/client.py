@@ -106,7 +106,15 @@ class ApiClient:
         """Close all connections. A later run opens new ones."""
         await self._wire.aclose()
 
-    async def send(self, command: Command, request: ApiRequest, tokens: Tokens | None, *, run_id: str) -> Answer:
+    async def send(
+        self,
+        command: Command,
+        request: ApiRequest,
+        tokens: Tokens | None,
+        *,
+        run_id: str,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> Answer:
         """Run a command's request and return the answer.
 
         Args:
@@ -114,6 +122,7 @@ class ApiClient:
             request: Its request.
             tokens: Where its token comes from; not asked for public commands.
             run_id: UUID of the run: the idempotency key of commands that have one.
+            before: Awaited once, right before the first byte can leave; what it raises ends the run unsent.
 
         Raises:
             InvalidArguments: The request cannot be put together. Nothing was sent.
@@ -122,7 +131,7 @@ class ApiClient:
             ApiError: The API says no.
             TransportError: There is no answer, or none that is understood.
         """
-        run = _Run(self._wire, self.check_token, command, request, tokens, run_id)
+        run = _Run(self._wire, self.check_token, command, request, tokens, run_id, before)
         with anyio.move_on_after(self._deadlines.total(command)) as scope:
             try:
                 return await run.attempt()
@@ -140,6 +149,11 @@ class ApiClient:
                 )
         raise failure.lost(command, "timeout", sent=run.may_have_acted)
 
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether a sandbox answers at the origin, as far as is known."""
+        return self._is_sandbox or self._wire.met_sandbox
+
     def check_token(self, token: str) -> None:
         """Refuse to mix a sandbox and the live service.
 
@@ -149,7 +163,7 @@ class ApiClient:
         if is_sandbox_token(token):
             if not self._wire.is_local:
                 raise _mismatch("The token belongs to a sandbox, and the API address is not on this machine.")
-        elif self._is_sandbox or self._wire.met_sandbox:
+        elif self.is_sandbox:
             raise _mismatch("The API address is a sandbox, and the token was not issued by one.")
 
 
@@ -164,6 +178,7 @@ class _Run:
         request: ApiRequest,
         tokens: Tokens | None,
         run_id: str,
+        before: Callable[[], Awaitable[None]] | None,
     ) -> None:
         self._wire = wire
         self._check_token = check_token
@@ -171,6 +186,7 @@ class _Run:
         self._request = request
         self._tokens = tokens
         self._run_id = run_id
+        self._before = before
         self._token: str | None = None
         self._is_renewed = False
         self.may_have_acted = False
@@ -221,6 +237,9 @@ class _Run:
     async def _once(self) -> Answer | ApiError:
         command = self._command
         built = self._wire.build(command, self._request, self._token, self._run_id)
+        if self._before is not None:
+            announce, self._before = self._before, None
+            await announce()
         before, self.may_have_acted = self.may_have_acted, True
         try:
             result = await self._wire.exchange(command, built)

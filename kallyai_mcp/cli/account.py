@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kallyai_mcp.catalog import find
 from kallyai_mcp.cli.output import DONE, SIGNED_OUT, UsageError, print_json, print_laid_out, report, say, status_of
 from kallyai_mcp.cli.running import spinner, within
+from kallyai_mcp.cli.standing import shown_standing, standing
 from kallyai_mcp.cli.text import PROGRAM, visible
 from kallyai_mcp.engine.account import all_accounts, check, waiting_facts
 from kallyai_mcp.errors import KallyError, SignInRequired
@@ -101,7 +102,8 @@ def status_of_all(settings: Settings, *, check: bool, as_json: bool) -> int:
 
 
 def _print_facts(facts: dict[str, Any]) -> None:
-    shown = {"signed_in" if key == "authenticated" else key: value for key, value in facts.items()}
+    acts = cast("dict[str, Any] | None", facts.get("acts"))
+    shown = {"signed_in" if key == "authenticated" else key: value for key, value in facts.items() if key != "acts"}
     if account := cast("dict[str, Any]", shown.get("account")):
         shown["account"] = f"{account.get('email') or account.get('sub')} (as the token says; not verified)"
     if isinstance(scopes := shown.get("scopes"), list):
@@ -109,6 +111,9 @@ def _print_facts(facts: dict[str, Any]) -> None:
     if isinstance(expiry := shown.get("expires_at"), int | float):
         shown["expires_at"] = f"{_local(expiry)} (renewed by itself before)"
     print_laid_out(shown)
+    if acts is not None:
+        sys.stdout.write("\n")
+        print_laid_out(shown_standing(acts))
 
 
 async def _facts(
@@ -116,6 +121,7 @@ async def _facts(
 ) -> tuple[dict[str, Any], KallyError | None]:
     facts = await _run(app, "kallyai_auth_status")
     facts.setdefault("service", "sandbox in this process" if settings.sandbox else settings.api_url)
+    facts["acts"] = await standing(app, settings)
     if not with_check:
         return facts, None
     if waiting is not None and facts["authenticated"]:

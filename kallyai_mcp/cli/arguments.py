@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kallyai_mcp.model import Command
 
 _PREFIX = "argument "
+OPTION = "option "
+"""Begins where the parser keeps what is said of the run instead of to the command."""
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
@@ -157,6 +159,11 @@ def _help(typed: Typed) -> str:
     return " ".join(part for part in parts if part).replace("%", "%%")
 
 
+def given_options(parsed: Namespace) -> dict[str, Any]:
+    """Return what was said of the run, as arguments that the engine takes."""
+    return {name.removeprefix(OPTION): value for name, value in vars(parsed).items() if name.startswith(OPTION)}
+
+
 def given_arguments(command: Command, parsed: Namespace) -> dict[str, Any]:
     """Return the arguments that were typed, converted as far as their text allows.
 
@@ -172,11 +179,12 @@ def given_arguments(command: Command, parsed: Namespace) -> dict[str, Any]:
         elif typed.is_list:
             given[typed.name] = [entry for entry in value if entry is not None]
         else:
-            given[typed.name] = _converted(typed.kind, value)
+            given[typed.name] = converted(typed.kind, value)
     return given
 
 
-def _converted(kind: Any, value: Any) -> Any:
+def converted(kind: Any, value: Any) -> Any:
+    """Return what was typed as a value of its kind, where it is one."""
     if not isinstance(value, str):
         return value
     try:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from argparse import Action
     from collections.abc import Iterator
 
-_FILES = {"setting token_file": "FILE", "setting sandbox_data": "FILE", "setting state_dir": "DIRECTORY"}
+_FILES = {
+    "setting token_file": "FILE",
+    "setting sandbox_data": "FILE",
+    "setting state_dir": "DIRECTORY",
+    "output": "FILE",
+}
 
 
 def print_completion(shell: str | None) -> None:

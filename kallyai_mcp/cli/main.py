@@ -95,7 +95,12 @@ def _dispatch(argv: Sequence[str], program: Program) -> int:
             raise UsageError("There is no command to run.", next_step=f"'{listing.prog} --help' lists the commands.")
         listing.print_help()
         return DONE
-    settings = Settings.read(os.environ, settings_flags(parsed))
+    flags = settings_flags(parsed)
+    if subcommand == "stop":
+        from kallyai_mcp.cli.braking import stop
+
+        return stop(os.environ, flags, program, as_json=getattr(parsed, "json", False))
+    settings = Settings.read(os.environ, flags)
     if subcommand == "serve":
         return _serve(parsed, settings, program)
     gc.enable()  # off since the start of the program, for the sake of serving
@@ -132,6 +137,8 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
             if parsed.all:
                 return account.status_of_all(settings, check=parsed.check, as_json=as_json)
             return account.status(settings, program, check=parsed.check, as_json=as_json)
+        case "approve" | "resume" | "audit" | "mandates":
+            return _oversee(subcommand, parsed, settings, program, as_json=as_json)
         case "tools":
             from kallyai_mcp.cli.listing import print_names, print_tools
 
@@ -156,6 +163,26 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
 
             print_completion(parsed.shell)
             return DONE
+
+
+def _oversee(subcommand: str, parsed: Namespace, settings: Settings, program: Program, *, as_json: bool) -> int:
+    match subcommand:
+        case "approve":
+            from kallyai_mcp.cli.approving import approve
+
+            return approve(settings, program, wanted=parsed.wanted, as_json=as_json)
+        case "audit":
+            from kallyai_mcp.cli.audit import audit
+
+            return audit(parsed, settings, program, as_json=as_json)
+        case "mandates":
+            from kallyai_mcp.cli.mandates import mandates
+
+            return mandates(parsed, settings, program, as_json=as_json)
+        case _:
+            from kallyai_mcp.cli.braking import resume
+
+            return resume(settings, program, as_json=as_json)
 
 
 def _number(option: str, text: str, least: float, most: float, *, whole: bool = False) -> float:

@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-DONE, REFUSED, MISUSED, SIGNED_OUT, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, REFUSED, MISUSED, SIGNED_OUT, UNKNOWN, AGREE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 EXIT_STATUS = """\
 exit status:
   0    done
-  1    the service said no, or there was no answer
+  1    the service or a rule said no, there was no answer, or the log was altered
   2    wrong usage, arguments or settings; nothing was sent
   3    not signed in
   4    the outcome is unknown: it may have been done all the same
+  5    a person has to agree first, or has declined; nothing was sent
   130  interrupted
 """
 WIDTH_WITHOUT_TERMINAL = 120
+_CONSENT = frozenset({"approval_required", "approval_declined", "approval_used"})
 
 
 class UsageError(KallyError):
@@ -112,6 +114,8 @@ def status_of(error: KallyError) -> int:
     """Return the exit status that an error leads to."""
     if error.details.get("outcome") == "unknown":
         return UNKNOWN
+    if error.error_code in _CONSENT:
+        return AGREE
     if isinstance(error, InvalidArguments | UnknownCommand | InvalidSettings | UsageError):
         return MISUSED
     return SIGNED_OUT if isinstance(error, SignInRequired | SignInFailed) else REFUSED

@@ -5,20 +5,24 @@ from __future__ import annotations
 import difflib
 import textwrap
 from argparse import PARSER, SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from kallyai_mcp import __version__
+from kallyai_mcp import __version__, readers
 from kallyai_mcp.cli.output import EXIT_STATUS, UsageError
 from kallyai_mcp.cli.text import PROGRAM, visible
 from kallyai_mcp.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kallyai_mcp.setting import Setting
 
 _SETTING = "setting "
 _WORD = "\0"
 _NAME_COLUMN = 30
 _METAVARS = {"sandbox_data": "FILE", "timezone": "ZONE", "proxy": "URL"}
+_UNITS: Mapping[Callable[[str], Any], str] = {readers.amount: "CREDITS", readers.count: "N"}
 JSON_ANSWER = "Print the answer as one JSON document."
 
 
@@ -147,13 +151,24 @@ def add_settings(parser: Parser, *, shown: bool = False) -> None:
         if shown:
             default = f" Default: {setting.default}." if setting.default else ""
             help_text = f"{setting.help}{default} [{setting.variable}]".replace("%", "%%")
-        facts: dict[str, Any] = {"dest": _SETTING + setting.name, "default": SUPPRESS, "help": help_text}
+        facts: dict[str, Any] = {"dest": setting_dest(setting.name), "default": SUPPRESS, "help": help_text}
         if setting.is_switch:
             group.add_argument(setting.flag, action="store_true", **facts)
         else:
-            group.add_argument(
-                setting.flag, metavar=_METAVARS.get(setting.name) or setting.name.rpartition("_")[2].upper(), **facts
-            )
+            group.add_argument(setting.flag, metavar=_metavar(setting), **facts)
+
+
+def _metavar(setting: Setting) -> str:
+    if setting.name in _METAVARS:
+        return _METAVARS[setting.name]
+    if setting.read in _UNITS:
+        return _UNITS[setting.read]
+    return setting.name.rpartition("_")[2].upper()
+
+
+def setting_dest(name: str) -> str:
+    """Return where the parser keeps the flag of a setting."""
+    return _SETTING + name
 
 
 def settings_flags(parsed: Namespace) -> dict[str, str | bool | None]:
@@ -211,7 +226,7 @@ def build_parser() -> Parser:
     )
     add = parser.branch("commands", "COMMAND").add_parser
     for name, (summary, fill) in _subcommands().items():
-        add(name, prog=f"{PROGRAM} {name}", help=summary, description=summary, fill=fill, mixed=name != "run")
+        add(name, prog=f"{PROGRAM} {name}", help=summary, description=summary, fill=fill, mixed=name not in BRANCHED)
     add_settings(parser, shown=True)
     general = add_general(parser)
     general.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="Show the version.")
@@ -223,8 +238,9 @@ def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
         "serve": ("Serve one host over stdin and stdout; the same as no command.", _serve),
         "login": ("Sign in: shows an address and a code, and waits until you have agreed there.", _login),
         "logout": ("Forget the tokens on this machine.", _logout),
-        "status": ("Show whether you are signed in, and where.", _status),
+        "status": ("Show whether you are signed in, where, and what may be done.", _status),
         "run": ("Run any KallyAI command from the terminal.", _run),
+        **{name: (summary, partial(_oversee, name)) for name, summary in OVERSIGHT.items()},
         "tools": ("List the tools that are served.", _tools),
         "sandbox": ("Serve a KallyAI on this machine, to try things out. Nothing leaves the machine.", _sandbox),
         "demo": ("Play a session with the server and a sandbox.", _demo),
@@ -233,69 +249,69 @@ def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
 
 
 def _serve(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} serve", f"{PROGRAM} serve --sandbox", f"KALLYAI_SANDBOX=1 {PROGRAM}")
+    parser.epilog = examples(f"{PROGRAM} serve", f"{PROGRAM} serve --sandbox", f"KALLYAI_SANDBOX=1 {PROGRAM}")
     parser.add_argument("--transport", default="stdio", metavar="{stdio}", help="How the host is reached.")
-    _finish(parser, "serve")
+    finish(parser, "serve")
 
 
 def _login(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} login", f"{PROGRAM} login --paste", f"{PROGRAM} --profile work login --json")
+    parser.epilog = examples(f"{PROGRAM} login", f"{PROGRAM} login --paste", f"{PROGRAM} --profile work login --json")
     parser.add_argument(
         "--paste",
         action="store_true",
         help="For a browser on another machine: paste the address at which it ends, or pipe it in.",
     )
-    _finish(parser, "login", "Print one JSON object a line: the sign-in that waits, then the end of it.")
+    finish(parser, "login", "Print one JSON object a line: the sign-in that waits, then the end of it.")
 
 
 def _logout(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} logout")
-    _finish(parser, "logout", JSON_ANSWER)
+    parser.epilog = examples(f"{PROGRAM} logout")
+    finish(parser, "logout", JSON_ANSWER)
 
 
 def _status(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} status", f"{PROGRAM} status --check --json", f"{PROGRAM} status --all")
+    parser.epilog = examples(f"{PROGRAM} status", f"{PROGRAM} status --check --json", f"{PROGRAM} status --all")
     parser.add_argument("--check", action="store_true", help="Ask the service, too: whether it works, and the credits.")
     parser.add_argument("--all", action="store_true", help="List every profile with tokens on this machine.")
-    _finish(parser, "status", JSON_ANSWER)
+    finish(parser, "status", JSON_ANSWER)
 
 
 def _tools(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} tools", f"{PROGRAM} tools --names | grep calls", f"{PROGRAM} tools --json")
+    parser.epilog = examples(f"{PROGRAM} tools", f"{PROGRAM} tools --names | grep calls", f"{PROGRAM} tools --json")
     parser.add_argument("--names", action="store_true", help="Print the names only, one a line.")
-    _finish(parser, "tools", "Print the definitions as JSON.")
+    finish(parser, "tools", "Print the definitions as JSON.")
 
 
 def _sandbox(parser: Parser) -> None:
-    parser.epilog = _examples(
+    parser.epilog = examples(
         f"{PROGRAM} sandbox",
         f"{PROGRAM} sandbox --data world.db --port 9000",
         f"{PROGRAM} sandbox --speed inf --start fixed",
     )
     parser.add_argument("--port", help="Port on 127.0.0.1. Default: 8770, or the next that is free.")
     parser.add_argument(
-        "--data", metavar="FILE", dest=f"{_SETTING}sandbox_data", default=SUPPRESS, help="File that keeps its world."
+        "--data", metavar="FILE", dest=setting_dest("sandbox_data"), default=SUPPRESS, help="File that keeps its world."
     )
     parser.add_argument("--seed", default="1", help="Whole number that decides identifiers and chances. Default: 1.")
     parser.add_argument("--speed", help="Seconds in the sandbox for each real one; 0 stands still, inf never waits.")
     parser.add_argument("--start", default="now", help="Where its clock begins: now, fixed, or an ISO 8601 moment.")
-    _finish(parser, "sandbox")
+    finish(parser, "sandbox")
 
 
 def _demo(parser: Parser) -> None:
-    parser.epilog = _examples(f"{PROGRAM} demo", f"{PROGRAM} demo --pace 0")
+    parser.epilog = examples(f"{PROGRAM} demo", f"{PROGRAM} demo --pace 0")
     parser.add_argument("--pace", default="1", metavar="SECONDS", help="Pause between the steps. Default: 1.")
-    _finish(parser, "demo")
+    finish(parser, "demo")
 
 
 def _completion(parser: Parser) -> None:
-    parser.epilog = _examples(
+    parser.epilog = examples(
         f"{PROGRAM} completion bash > ~/.local/share/bash-completion/completions/{PROGRAM}",
         f"{PROGRAM} completion zsh > ~/.zfunc/_{PROGRAM}",
         f"{PROGRAM} completion fish > ~/.config/fish/completions/{PROGRAM}.fish",
     )
     parser.add_argument("shell", nargs="?", choices=SHELLS, help=f"One of {', '.join(SHELLS)}.")
-    _finish(parser, "completion")
+    finish(parser, "completion")
 
 
 def _run(parser: Parser) -> None:
@@ -304,14 +320,22 @@ def _run(parser: Parser) -> None:
     fill_run(parser)
 
 
-def _finish(parser: Parser, subcommand: str, json_help: str | None = None) -> None:
+def _oversee(name: str, parser: Parser) -> None:
+    from kallyai_mcp.cli.oversight import FILL
+
+    FILL[name](parser)
+
+
+def finish(parser: Parser, subcommand: str, json_help: str | None = None) -> None:
+    """Accept what every subcommand accepts, and end its help text."""
     add_general(parser, json_help)
     add_settings(parser)
     parser.set_defaults(subcommand=subcommand)
     parser.epilog = f"{parser.epilog}\nThe settings of '{PROGRAM} --help' are accepted too.\n"
 
 
-def _examples(*lines: str) -> str:
+def examples(*lines: str) -> str:
+    """Return command lines as the end of a help text."""
     return "examples:\n" + "".join(f"  {line}\n" for line in lines)
 
 
@@ -321,9 +345,21 @@ def _domains_as_commands(word: str) -> list[str]:
     return [f"{PROGRAM} run {word}"] if word in {words[0] for words in by_words()} else []
 
 
+OVERSIGHT = {
+    "approve": "Agree to something that waits for a person, or decline it.",
+    "stop": "Stop at once everything that is being done, and all that is to come.",
+    "resume": "Let acts run again after a stop.",
+    "audit": "List, check or export the log of what was done.",
+    "mandates": "List, add or revoke what may be done without a further question.",
+}
+"""Subcommands by which a person watches over acts, each with its summary; they are filled in `cli.oversight`."""
+
+BRANCHED = frozenset({"run", "audit", "mandates"})
+"""Subcommands with commands of their own."""
+
 SHELLS = ("bash", "zsh", "tcsh", "fish")
 _EPILOG = (
-    _examples(
+    examples(
         f"{PROGRAM} login",
         f"{PROGRAM} run ask Book a table for four at Osteria Mira on Saturday",
         f"{PROGRAM} run calls make --phone +14155550117 --task 'Ask until when the kitchen is open'",

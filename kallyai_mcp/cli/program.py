@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from kallyai_mcp.engine import Progress, Result
+    from kallyai_mcp.engine.parts import Parts
     from kallyai_mcp.model import Command
     from kallyai_mcp.settings import Settings
 
@@ -80,6 +81,10 @@ class App(Protocol):
 
     async def sign_in(self) -> SignIn:
         """Return what signs this account in."""
+        ...
+
+    async def parts(self) -> Parts:
+        """Return what acts need: the journal, who is asked, the brake."""
         ...
 
 

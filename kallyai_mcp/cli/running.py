@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from kallyai_mcp.cli.output import DONE, console, print_file, print_json, print_laid_out, say
+from kallyai_mcp.cli.output import DONE, console, emit, print_file, print_json, print_laid_out, say
+from kallyai_mcp.engine.strangers import told_withheld, withheld_of
 from kallyai_mcp.model import Effect
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from kallyai_mcp.settings import Settings
 
 T = TypeVar("T")
+
+SIGNING_IN = frozenset({"login", "logout", "auth-status"})
+"""Commands that are what a person types without `run`."""
 
 
 def within(program: Program, settings: Settings, work: Callable[[App], Awaitable[T]]) -> T:
@@ -46,24 +50,42 @@ def within(program: Program, settings: Settings, work: Callable[[App], Awaitable
 
 def run_command(parsed: Namespace, settings: Settings, program: Program, *, as_json: bool) -> int:
     """Run the command that was typed, and print the answer."""
-    from kallyai_mcp.cli.arguments import given_arguments
+    from kallyai_mcp.cli.arguments import given_arguments, given_options
 
     command: Command = parsed.command
-    if command.method is None:
-        return _on_this_machine(command, settings, program, as_json=as_json)
-    given = given_arguments(command, parsed)
-    try:
-        with spinner() as status:
-            result = within(program, settings, lambda app: _run(app, command, given, _shown_on(status, command)))
-    except KeyboardInterrupt:
-        if command.effect is not Effect.READ:
-            say(f"'{command.name}' was interrupted. What had reached the service by then takes effect all the same.")
-        raise
+    if command.name in SIGNING_IN:
+        return _sign_in_or_out(command, settings, program, as_json=as_json)
+    given = given_arguments(command, parsed) | given_options(parsed)
+    result = run_given(command, given, settings, program)
     print_result(command, result, as_json=as_json)
     return DONE
 
 
-def _on_this_machine(command: Command, settings: Settings, program: Program, *, as_json: bool) -> int:
+def run_given(command: Command, given: dict[str, Any], settings: Settings, program: Program) -> Result:
+    """Run a command; where a person has to agree first, ask the one at this terminal."""
+    from kallyai_mcp.cli.approving import Consenting
+
+    consenting = Consenting()
+    try:
+        with spinner() as status:
+            if status is not None:
+                consenting.pause = status.stop
+            progress = _shown_on(status, command)
+
+            async def work(app: App) -> Result:
+                engine = await app.engine()
+                return await consenting.run(app, lambda: engine.run(command, given, progress=progress))
+
+            return within(program, settings, work)
+    except KeyboardInterrupt:
+        if consenting.is_asking:
+            say("Nothing was sent, and nothing was decided: the question waits for its end.")
+        elif command.effect is not Effect.READ and command.method is not None:
+            say(f"'{command.name}' was interrupted. What had reached the service by then takes effect all the same.")
+        raise
+
+
+def _sign_in_or_out(command: Command, settings: Settings, program: Program, *, as_json: bool) -> int:
     # A sign-in that answers at once would be lost with this process, so these are what a person types anyway.
     from kallyai_mcp.cli import account
 
@@ -74,11 +96,6 @@ def _on_this_machine(command: Command, settings: Settings, program: Program, *, 
             return account.logout(settings, program, as_json=as_json)
         case _:
             return account.status(settings, program, check=False, as_json=as_json)
-
-
-async def _run(app: App, command: Command, given: dict[str, Any], progress: Progress | None) -> Result:
-    engine = await app.engine()
-    return await engine.run(command, given, progress=progress)
 
 
 @contextmanager
@@ -112,9 +129,19 @@ def print_result(command: Command, result: Result, *, as_json: bool) -> None:
     if as_json:
         text = {} if result.file is None else {"text": result.file.text}
         print_json(result.structured | text)
-    elif result.file is not None:
+        return
+    withheld = told_withheld(withheld_of(result.structured))
+    if result.file is not None:
         print_file(result.file.text)
     else:
-        print_laid_out(result.structured)
-    if result.cut and not as_json:
+        from kallyai_mcp.cli.asides import parted, shown_asides
+
+        answer, asides = parted(result.structured)
+        if answer or not withheld:
+            print_laid_out(answer)
+        if asides:
+            emit(shown_asides(asides), sys.stdout)
+    if withheld:
+        say(withheld)
+    if result.cut:
         say(f"The answer to '{command.name}' was too long. {' '.join(result.cut)}")

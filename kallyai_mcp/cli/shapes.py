@@ -69,7 +69,7 @@ def _blocks(data: Facts, width: int) -> list[RenderableType]:
 
     def finish_facts() -> None:
         if facts:
-            blocks.append(_facts(dict(facts)))
+            blocks.append(facts_grid(dict(facts)))
             facts.clear()
 
     for key, value in data.items():
@@ -150,7 +150,8 @@ def in_a_line(value: Any, key: str = "") -> str:
     return text
 
 
-def _facts(data: Facts) -> Table:
+def facts_grid(data: Facts) -> Table:
+    """Return label and value, one a line."""
     grid = Table.grid(padding=(0, _GAP, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")

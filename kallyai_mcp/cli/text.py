@@ -10,7 +10,7 @@ PROGRAM = "kallyai-mcp"
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _TOOL = re.compile(r"\bkallyai_[a-z0-9_]*[a-z0-9]")
 _EITHER_WAY = re.compile(rf"(?:the tool )?kallyai_login\b[^.]*?{PROGRAM} login`? in a terminal")
-_OWN = {"login": "login", "logout": "logout", "auth-status": "status"}
+_OWN = {"login": "login", "logout": "logout", "auth-status": "status", "stop": "stop"}
 
 
 def visible(text: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from kallyai_mcp.catalog import DOMAINS, all_commands, similar
-from kallyai_mcp.cli.arguments import add_arguments, typed_arguments
+from kallyai_mcp.cli.arguments import OPTION, add_arguments, typed_arguments
 from kallyai_mcp.cli.listing import effects_of
 from kallyai_mcp.cli.output import EXIT_STATUS
-from kallyai_mcp.cli.parser import JSON_ANSWER, add_general, add_settings
+from kallyai_mcp.cli.parser import JSON_ANSWER, add_general, add_settings, setting_dest
 from kallyai_mcp.cli.text import PROGRAM, for_terminal
 from kallyai_mcp.examples import examples_of
 
@@ -98,6 +99,8 @@ def fill_command(parser: Parser, command: Command) -> None:
         lines += [f"  {variable}" for fields in command.environment.fields.values() for variable in fields.values()]
     parser.description = "\n".join(lines)
     add_arguments(parser, command)
+    if command.is_recorded:
+        _add_run_options(parser)
     add_general(parser, JSON_ANSWER)
     add_settings(parser)
     parser.set_defaults(subcommand="run", command=command, listing=None)
@@ -105,6 +108,25 @@ def fill_command(parser: Parser, command: Command) -> None:
         "examples:\n"
         + "".join(f"  {line}\n" for line in _shown_examples(command))
         + f"\nEffects: {', '.join(effects_of(command))}. The settings of '{PROGRAM} --help' are accepted too.\n"
+    )
+
+
+def _add_run_options(parser: Parser) -> None:
+    # What a model gives as RUN_ARGUMENTS; the first is a setting, too.
+    group = parser.add_argument_group("options of the run")
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        dest=setting_dest("dry_run"),
+        default=SUPPRESS,
+        help="Only check it and show the request; send nothing.",
+    )
+    group.add_argument(
+        "--repeat-of",
+        dest=f"{OPTION}repeat_of",
+        metavar="ID",
+        default=SUPPRESS,
+        help="Do once more what the act of this identifier has done. Without it an equal act is not repeated.",
     )
 
 

@@ -5,6 +5,7 @@ in `kallyai_mcp/examples/<domain>.json`.
 """
 
 from kallyai_mcp.commands.actions import actions
+from kallyai_mcp.commands.acts import acts
 from kallyai_mcp.commands.ask import ask
 from kallyai_mcp.commands.auth import auth
 from kallyai_mcp.commands.budget import budget
@@ -39,6 +40,7 @@ DOMAINS = (
     subscription,
     referrals,
     notifications,
+    acts,
     auth,
 )
 

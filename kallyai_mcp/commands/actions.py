@@ -1,15 +1,28 @@
 """Things done for the user: calendar, bookings, bills, orders, mail through the outbox, and the log of it all."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, group, optional
+from kallyai_mcp.commands.shared import logged, take_back
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Look, Source, Subject, Undo, arg, each, group, optional
 from kallyai_mcp.model.types import Count, Date, DateTime, Email, Limit, Segment, Text, Time
 
 actions = Domain("actions", "Calendar, bookings, bills, rides, errands and outgoing mail, with a log and undo.")
 
 QueuedEmailId = Annotated[Segment, Field(description="Email id from kallyai_actions_email_outbox.")]
+
+
+_MAIL = Look(command="actions email outbox", entries=("emails",), match={"id": "email_id"})
+_DRAFTED = replace(_MAIL, match={"to": "to", "subject": "subject"}, since="created_at")
+_MAIL_MEANT = Subject(look=_MAIL, shows=("to", "cc", "subject", "body", "status"))
+_ENTRY = Look(command="actions log", fixed={"limit": 100}, entries=("actions",), match={"id": "action_id"})
+_BOOKING = replace(_ENTRY, fixed={**_ENTRY.fixed, "type": "booking"}, match={"booking_id": "booking_id"})
+_BOOKED = logged("booking", "restaurant_id", "date", "time", "party_size", "name")
+_RIDE, _FOOD = logged("ride", "pickup", "destination"), logged("food", "description")
+_ORDER_ID = "answer.action_id|entry.id|answer.id"
+_ERRAND, _DISPUTE = logged("errand", "description"), logged("bill", "description")
 
 
 @actions.command("calendar create", "POST /v1/actions/calendar/events", Effect.WRITE)
@@ -49,7 +62,7 @@ class DeleteCalendarEvent(Args):
     Effect.READ,
     costs_credits=True,
     slow=True,
-    third_party_text=True,
+    text_from=Source.SEARCH,
     answer={
         "results": each(
             "The restaurants found.",
@@ -65,6 +78,7 @@ class DeleteCalendarEvent(Args):
             },
         )
     },
+    price="search",
 )
 class SearchRestaurants(Args):
     """Find restaurants, and free tables where known. Spends credits. Then kallyai_actions_booking_create."""
@@ -82,7 +96,20 @@ class SearchRestaurants(Args):
     Effect.WRITE,
     costs_credits=True,
     contacts_people=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
+    price="booking",
+    trace=_BOOKED,
+    undo=take_back(
+        _BOOKED,
+        otherwise=Undo(
+            command="actions booking cancel",
+            arguments={"booking_id": "answer.booking_id|entry.booking_id|answer.id"},
+            until="while the business accepts it",
+            stops=True,
+            restores=False,
+            look=_BOOKED,
+        ),
+    ),
 )
 class CreateBooking(Args):
     """Book a table, room or service in the user's name. Contacts the business and spends credits."""
@@ -102,6 +129,8 @@ class CreateBooking(Args):
     Effect.DESTROY,
     contacts_people=True,
     idempotent=True,
+    subject=Subject(look=_BOOKING, shows=("description", "status", "created_at")),
+    trace=replace(_BOOKING, states={"status": ("cancelled",)}, is_complete=False),
 )
 class CancelBooking(Args):
     """Call a booking off. The business is told, and the place may be gone."""
@@ -126,6 +155,7 @@ class CancelBooking(Args):
             },
         )
     },
+    price="bill_analysis",
 )
 class AnalyzeBill(Args):
     """Judge whether a bill is fair and what could be saved. Spends credits, contacts nobody."""
@@ -136,7 +166,12 @@ class AnalyzeBill(Args):
 
 
 @actions.command(
-    "bill dispute", "POST /v1/actions/bills/dispute", Effect.WRITE, costs_credits=True, contacts_people=True
+    "bill dispute",
+    "POST /v1/actions/bills/dispute",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    trace=_DISPUTE,
 )
 class DisputeBill(Args):
     """Contest a charge with the company that billed it. Contacts the company and spends credits."""
@@ -147,7 +182,16 @@ class DisputeBill(Args):
     reason: str = optional("Why the charge is wrong.")
 
 
-@actions.command("ride", "POST /v1/actions/tasks/ride", Effect.WRITE, costs_credits=True, contacts_people=True)
+@actions.command(
+    "ride",
+    "POST /v1/actions/tasks/ride",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    price="ride",
+    trace=_RIDE,
+    undo=take_back(_RIDE, action_id=_ORDER_ID),
+)
 class OrderRide(Args):
     """Order a real ride for the user; a driver comes. Spends credits."""
 
@@ -156,7 +200,17 @@ class OrderRide(Args):
     time: DateTime = optional("When, local time, YYYY-MM-DDTHH:MM; omit for now.", wire="pickup_time")
 
 
-@actions.command("food", "POST /v1/actions/tasks/food", Effect.WRITE, costs_credits=True, contacts_people=True)
+@actions.command(
+    "food",
+    "POST /v1/actions/tasks/food",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    price="food",
+    delegates=True,
+    trace=_FOOD,
+    undo=take_back(_FOOD, action_id=_ORDER_ID),
+)
 class OrderFood(Args):
     """Order real food to be delivered. Spends credits."""
 
@@ -164,21 +218,46 @@ class OrderFood(Args):
     address: str = optional("Street address to deliver to.", wire="delivery_address")
 
 
-@actions.command("errand", "POST /v1/actions/tasks/errand", Effect.WRITE, costs_credits=True, contacts_people=True)
+@actions.command(
+    "errand",
+    "POST /v1/actions/tasks/errand",
+    Effect.WRITE,
+    costs_credits=True,
+    contacts_people=True,
+    price="errand",
+    delegates=True,
+    trace=_ERRAND,
+    undo=take_back(_ERRAND, action_id=_ORDER_ID),
+)
 class RunErrand(Args):
     """Have somebody run an errand for the user. Spends credits."""
 
     description: Text = arg("What is to be done, where and by when, in words.", cli=Cli.WORDS)
 
 
-@actions.command("email send", "POST /v1/actions/email/send", Effect.WRITE, costs_credits=True)
+@actions.command(
+    "email send",
+    "POST /v1/actions/email/send",
+    Effect.WRITE,
+    costs_credits=True,
+    price="email_send",
+    trace=_DRAFTED,
+    undo=Undo(
+        command="actions email cancel",
+        arguments={"email_id": "answer.id|entry.id"},
+        until="until kallyai_actions_email_approve",
+        stops=True,
+        look=_DRAFTED,
+        unless={"entry.status|answer.status": ("sending", "sent", "failed", "cancelled")},
+    ),
+)
 class DraftEmail(Args):
     """Write an email and queue it; nothing leaves until kallyai_actions_email_approve. Spends credits."""
 
-    to: Email = arg("Recipient's mail address.")
+    to: Email = arg("Recipient's mail address.", reaches="contact")
     subject: Text = arg("Subject line.")
     body: Text = arg("Text of the email.", cli=Cli.WORDS)
-    cc: Email = optional("One more mail address that gets a copy.")
+    cc: Email = optional("One more mail address that gets a copy.", reaches="contact")
 
 
 @actions.command(
@@ -187,6 +266,9 @@ class DraftEmail(Args):
     Effect.WRITE,
     costs_credits=True,
     contacts_people=True,
+    price="email_send",
+    subject=replace(_MAIL_MEANT, reaches=("to", "cc")),
+    trace=replace(_MAIL, states={"status": ("sending", "sent")}),
 )
 class SendQueuedEmail(Args):
     """Send a queued email to its recipient now. It cannot be called back. Spends credits."""
@@ -194,7 +276,14 @@ class SendQueuedEmail(Args):
     email_id: QueuedEmailId
 
 
-@actions.command("email cancel", "POST /v1/actions/email/{email_id}/cancel", Effect.DESTROY, idempotent=True)
+@actions.command(
+    "email cancel",
+    "POST /v1/actions/email/{email_id}/cancel",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=_MAIL_MEANT,
+    trace=replace(_MAIL, states={"status": ("cancelled",)}, is_complete=False),
+)
 class CancelQueuedEmail(Args):
     """Drop a queued email before it is sent."""
 
@@ -228,7 +317,7 @@ class ListOutbox(Args):
     "GET /v1/actions/email/{email_id}/replies",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.MAIL,
 )
 class ListEmailReplies(Args):
     """List the answers that came to an email sent from the outbox."""
@@ -241,7 +330,7 @@ class ListEmailReplies(Args):
     "GET /v1/actions/log",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer={
         "actions": each(
             "What was done.",
@@ -263,7 +352,15 @@ class ListActions(Args):
     limit: Limit = optional()
 
 
-@actions.command("undo", "POST /v1/actions/{action_id}/undo", Effect.DESTROY, contacts_people=True, idempotent=True)
+@actions.command(
+    "undo",
+    "POST /v1/actions/{action_id}/undo",
+    Effect.DESTROY,
+    contacts_people=True,
+    idempotent=True,
+    subject=Subject(look=_ENTRY, shows=("type", "description", "status", "undoable")),
+    trace=replace(_ENTRY, states={"status": ("undone",)}, is_complete=False),
+)
 class UndoAction(Args):
     """Take back an action whose log entry says undoable. May cancel a real booking or contact people."""
 

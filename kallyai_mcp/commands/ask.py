@@ -1,7 +1,7 @@
 """The way in for most requests: plain language to the coordinator."""
 
-from kallyai_mcp.commands.shared import COORDINATOR_REPLY, ConversationId
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, optional
+from kallyai_mcp.commands.shared import COORDINATOR_REPLY, ConversationId, drop_goal, heard
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Source, arg, optional
 from kallyai_mcp.model.types import Text
 
 ask = Domain("ask", "Hand over any request in everyday words.", prefix=())
@@ -14,8 +14,11 @@ ask = Domain("ask", "Hand over any request in everyday words.", prefix=())
     costs_credits=True,
     contacts_people=True,
     slow=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer=COORDINATOR_REPLY,
+    delegates=True,
+    trace=heard("message"),
+    undo=drop_goal("message"),
 )
 class AskAssistant(Args):
     """Hand any request to the assistant in everyday words; it plans the work and may phone, write, book or search.

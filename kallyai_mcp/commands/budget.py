@@ -2,11 +2,13 @@
 
 from typing import Literal
 
-from kallyai_mcp.commands.shared import GoalId
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each
+from kallyai_mcp.commands.shared import END_GOAL, GOAL_MEANT, GoalId
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Look, Source, arg, each
 from kallyai_mcp.model.types import Text
 
 budget = Domain("budget", "Estimate, approve and review what goals cost.")
+
+_AGREED = Look(command="coord budget", given={"goal_id": "goal_id"}, states={"state": ("approved",)})
 
 
 @budget.command(
@@ -34,6 +36,10 @@ class EstimateCost(Args):
     costs_credits=True,
     contacts_people=True,
     idempotent=True,
+    subject=GOAL_MEANT,
+    trace=_AGREED,
+    undo=END_GOAL,
+    text_from=Source.OUTCOME,
 )
 class ApproveBudget(Args):
     """Agree to a goal's estimate so that work starts. Spends credits and may contact people; ask the user first."""
@@ -68,6 +74,10 @@ class ShowGoalCosts(Args):
     costs_credits=True,
     contacts_people=True,
     idempotent=True,
+    subject=GOAL_MEANT,
+    trace=_AGREED,
+    undo=END_GOAL,
+    text_from=Source.OUTCOME,
 )
 class ExceedSoftLimit(Args):
     """Let a goal go on past its soft limit. Spends more credits and may contact people; ask the user first."""

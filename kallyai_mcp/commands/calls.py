@@ -1,10 +1,11 @@
 """Phone calls that the assistant places."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kallyai_mcp.model import Args, Domain, Effect, arg, each, group, optional
+from kallyai_mcp.model import Args, Domain, Effect, Look, Source, Subject, Undo, arg, each, group, optional
 from kallyai_mcp.model.types import Count, Date, Limit, Offset, PhoneNumber, Segment, Time, TimeZone
 
 calls = Domain("calls", "Place phone calls and read what came of them.")
@@ -28,6 +29,26 @@ CALL = {
 }
 
 
+ENDED = ("success", "no_answer", "busy", "failed", "voicemail", "cancelled")
+"""States of a call that is over, as the API documents them."""
+
+_NUMBER = "to|submission.respondent_phone"
+_PLACED = Look(
+    command="calls history",
+    fixed={"limit": 100},
+    entries=("items",),
+    match={_NUMBER: "phone", "submission.task_description": "task"},
+    loose=("submission.task_description",),
+    where_shown=("submission.task_description",),  # in the list, as the API documents it, there is none
+    since="created_at|metadata.created_at",
+)
+_CALL = Look(command="calls info", given={"call_id": "call_id"})
+_CALL_MEANT = Subject(
+    look=_CALL,
+    shows=(_NUMBER, "business_name", "submission.task_description", "status", "scheduled_for", "result_summary"),
+)
+
+
 @calls.command(
     "make",
     "POST /v1/calls",
@@ -36,8 +57,28 @@ CALL = {
     contacts_people=True,
     slow=True,
     idempotency_key=True,
-    third_party_text=True,
+    text_from=Source.CALL,
     answer=CALL,
+    price="call",
+    places_call=True,
+    trace=_PLACED,
+    undo=Undo(
+        command="calls stop",
+        arguments={"call_id": "answer.call_id|entry.call_id"},
+        until="while it is in progress",
+        stops=True,
+        restores=False,
+        look=_PLACED,
+        unless={"entry.status|answer.status": ENDED},
+        otherwise=Undo(
+            command="calls cancel",
+            arguments={"call_id": "answer.call_id|entry.call_id"},
+            until="while it is scheduled or queued",
+            stops=True,
+            look=_PLACED,
+            unless={"entry.status|answer.status": ENDED},
+        ),
+    ),
 )
 class MakeCall(Args):
     """Phone a number and have the assistant carry out one task by voice.
@@ -47,7 +88,10 @@ class MakeCall(Args):
     """
 
     phone: PhoneNumber = arg(
-        "Number to dial: +, country code, number; no blanks.", wire="submission.respondent_phone", cli=("-p", "--phone")
+        "Number to dial: +, country code, number; no blanks.",
+        wire="submission.respondent_phone",
+        cli=("-p", "--phone"),
+        reaches="contact",
     )
     task: str = arg(
         "What to ask or settle, with every fact and limit needed; the assistant knows nothing else.",
@@ -78,7 +122,9 @@ class MakeCall(Args):
     timezone: TimeZone = optional(
         "IANA zone of date and time, such as Europe/Madrid; default: the server's.", setting="timezone"
     )
-    user_phone: PhoneNumber = optional("The user's number for calling back, E.164.", wire="submission.user_phone")
+    user_phone: PhoneNumber = optional(
+        "The user's number for calling back, E.164.", wire="submission.user_phone", reaches="callback"
+    )
     time_preference_text: str = optional(
         "Times that suit, in words, such as any weekday after 17:00.",
         wire="submission.time_preference_text",
@@ -95,7 +141,7 @@ class MakeCall(Args):
     "GET /v1/calls",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.CALL,
     answer={"items": each("The calls, newest first.", CALL), "total": "How many there are in all."},
 )
 class ListCalls(Args):
@@ -105,7 +151,7 @@ class ListCalls(Args):
     offset: Offset = optional()
 
 
-@calls.command("info", "GET /v1/calls/{call_id}", Effect.READ, idempotent=True, third_party_text=True, answer=CALL)
+@calls.command("info", "GET /v1/calls/{call_id}", Effect.READ, idempotent=True, text_from=Source.CALL, answer=CALL)
 class ShowCall(Args):
     """Show state, outcome, next steps and credits charged of one placed call."""
 
@@ -117,7 +163,7 @@ class ShowCall(Args):
     "GET /v1/calls/{call_id}/transcript",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.CALL,
     answer={
         "entries": each(
             "What was said, in order.",
@@ -152,14 +198,29 @@ class GetRecording(Args):
     call_id: CallId
 
 
-@calls.command("calendar", "GET /v1/calls/{call_id}/calendar.ics", Effect.READ, idempotent=True, calendar=True)
+@calls.command(
+    "calendar",
+    "GET /v1/calls/{call_id}/calendar.ics",
+    Effect.READ,
+    idempotent=True,
+    calendar=True,
+    text_from=Source.CALL,
+)
 class GetCalendarFile(Args):
     """Get the appointment that a call made, as an iCalendar file; not found if it made none."""
 
     call_id: CallId
 
 
-@calls.command("cancel", "POST /v1/calls/{call_id}/cancel", Effect.DESTROY, idempotent=True)
+@calls.command(
+    "cancel",
+    "POST /v1/calls/{call_id}/cancel",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=_CALL_MEANT,
+    trace=replace(_CALL, states={"status": ("cancelled",)}),
+    text_from=Source.CALL,
+)
 class CancelCall(Args):
     """Cancel a call that is scheduled or queued. For one in progress use kallyai_calls_stop."""
 
@@ -172,6 +233,23 @@ class CancelCall(Args):
     Effect.WRITE,
     contacts_people=True,
     idempotent=True,
+    places_call=True,
+    subject=replace(_CALL_MEANT, reaches=(_NUMBER,)),
+    undo=Undo(
+        command="calls cancel",
+        arguments={"call_id": "args.call_id"},
+        until="while it is scheduled or queued",
+        stops=True,
+        restores=False,
+        otherwise=Undo(
+            command="calls stop",
+            arguments={"call_id": "args.call_id"},
+            until="while it is in progress",
+            stops=True,
+            restores=False,
+        ),
+    ),
+    text_from=Source.CALL,
 )
 class RescheduleCall(Args):
     """Move a call that has not begun to another date or time. It is then placed by itself and rings a real person."""
@@ -181,7 +259,15 @@ class RescheduleCall(Args):
     time: Time = optional("New time, 24-hour HH:MM.")
 
 
-@calls.command("stop", "POST /v1/calls/{call_id}/stop", Effect.DESTROY, idempotent=True)
+@calls.command(
+    "stop",
+    "POST /v1/calls/{call_id}/stop",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=_CALL_MEANT,
+    trace=replace(_CALL, states={"status": ENDED}),
+    text_from=Source.CALL,
+)
 class StopCall(Args):
     """Hang up on a call in progress. What was charged stays charged."""
 

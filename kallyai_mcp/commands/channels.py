@@ -1,10 +1,24 @@
 """Channels by which the user and the assistant reach each other: registered addresses, WhatsApp, Telegram."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, EnvironmentBody, arg, each, group, optional
+from kallyai_mcp.model import (
+    Args,
+    Cli,
+    Domain,
+    Effect,
+    EnvironmentBody,
+    Look,
+    Subject,
+    Undo,
+    arg,
+    each,
+    group,
+    optional,
+)
 from kallyai_mcp.model.types import Email, Segment, Text
 
 channels = Domain("channels", "Connect the addresses and messengers by which the assistant is reached.")
@@ -36,6 +50,22 @@ CREDENTIALS = EnvironmentBody(
     },
 )
 MAILBOX = "The user's mail address at KallyAI."
+
+
+_ADDRESS = Look(command="channels email-list", entries=("emails",), match={"id": "email_id"})
+_REGISTERED = replace(_ADDRESS, match={"email_address": "address"}, since="created_at")
+_MESSENGER = Look(command="channels status", entries=("channels",), match={"channel": "channel"})
+_ADDRESS_MEANT = Subject(
+    look=_ADDRESS, shows=("email_address", "label", "is_primary", "receives_copies", "receives_notifications")
+)
+_MESSENGER_MEANT = Subject(look=_MESSENGER, shows=("channel", "connected", "account_name"))
+_USES = {
+    "name": "label",
+    "primary": "is_primary",
+    "receives_copies": "receives_copies",
+    "receives_notifications": "receives_notifications",
+}
+"""For each argument of an update, the field of the address."""
 
 
 @channels.command(
@@ -75,11 +105,18 @@ class ShowChannels(Args):
     contacts_people=True,
     diverts=True,
     answer=ADDRESS,
+    trace=_REGISTERED,
+    undo=Undo(
+        command="channels email-delete",
+        arguments={"email_id": "answer.id|entry.id"},
+        until="at any time",
+        look=_REGISTERED,
+    ),
 )
 class RegisterAddress(Args):
     """Register an email address as the user's own; copies and notices go there. A verification mail is sent to it."""
 
-    address: Email = arg("Mail address of the user's own.", wire="email_address", cli=Cli.POSITIONAL)
+    address: Email = arg("Mail address of the user's own.", wire="email_address", cli=Cli.POSITIONAL, reaches="contact")
     name: str = optional("Label, e.g. Work.", wire="label")
     primary: bool = optional("Make it the main address.", wire="is_primary")
 
@@ -105,6 +142,15 @@ class ListRegisteredAddresses(Args):
     Effect.WRITE,
     diverts=True,
     idempotent=True,
+    subject=_ADDRESS_MEANT,
+    trace=replace(_ADDRESS, match={**_ADDRESS.match, **{field: name for name, field in _USES.items()}}),
+    undo=Undo(
+        command="channels email-update",
+        arguments={"email_id": "args.email_id"} | {name: f"before.{field}" for name, field in _USES.items()},
+        until="until it is changed again",
+        # Which address was the main one before is not to be had back by this.
+        unless={"args.primary": ("true",)},
+    ),
 )
 class UpdateAddress(Args):
     """Change label and use of a registered address. Decides who gets copies of the user's mail."""
@@ -116,7 +162,14 @@ class UpdateAddress(Args):
     receives_notifications: bool = optional("Whether notices go there.")
 
 
-@channels.command("email-delete", "DELETE /v1/channels/email/{email_id}", Effect.DESTROY, idempotent=True)
+@channels.command(
+    "email-delete",
+    "DELETE /v1/channels/email/{email_id}",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=_ADDRESS_MEANT,
+    trace=replace(_ADDRESS, is_gone=True),
+)
 class RemoveAddress(Args):
     """Remove a registered address; to use it again it must be registered and verified anew."""
 
@@ -155,6 +208,14 @@ class ShowMailbox(Args):
         "channel": "The channel.",
         "account_name": "Number or name of the account there.",
     },
+    subject=_MESSENGER_MEANT,
+    trace=replace(_MESSENGER, states={"connected": ("true",)}, since="connected_at"),
+    undo=Undo(
+        command="channels disconnect",
+        arguments={"channel": "args.channel"},
+        until="at any time",
+        unless={"before.connected": ("true",)},
+    ),
 )
 class ConnectMessenger(Args):
     """Connect WhatsApp or Telegram. The credentials come from the server's environment; never ask for them in chat."""
@@ -182,6 +243,8 @@ class TryMessenger(Args):
     Effect.DESTROY,
     idempotent=True,
     answer={"success": "Whether it is detached.", "channel": "The channel."},
+    subject=_MESSENGER_MEANT,
+    trace=replace(_MESSENGER, states={"connected": ("false",)}),
 )
 class DisconnectChannel(Args):
     """Detach a messaging channel. For email rather use kallyai_channels_email_delete."""

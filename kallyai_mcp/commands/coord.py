@@ -1,14 +1,32 @@
 """The coordinator, the assistant that plans and does the work: its goals, their steps, and conversations with it."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kallyai_mcp.commands.shared import COORDINATOR_REPLY, ConversationId, GoalId
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.commands.shared import (
+    COORDINATOR_REPLY,
+    END_GOAL,
+    GOAL_MEANT,
+    ConversationId,
+    GoalId,
+    drop_goal,
+    heard,
+)
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Source, arg, each, optional
 from kallyai_mcp.model.types import Limit, Offset, Text
 
 coord = Domain("coord", "Follow, steer and end what the assistant is working on.")
+
+_CANCELLED = replace(GOAL_MEANT.look, states={"status": ("cancelled",)})
+_MOVED = replace(
+    GOAL_MEANT.look,
+    states={"status": ("active", "completed")},
+    since="updated_at",
+    # It may have gone on by now and wait again.
+    is_complete=False,
+)
 
 GOAL = {
     "id": "Identifier of the goal, for the other coord tools.",
@@ -26,8 +44,11 @@ GOAL = {
     costs_credits=True,
     contacts_people=True,
     slow=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer=COORDINATOR_REPLY,
+    delegates=True,
+    trace=heard("text"),
+    undo=drop_goal("text"),
 )
 class MessageCoordinator(Args):
     """Answer the assistant or go on with a conversation; otherwise like kallyai_ask.
@@ -44,7 +65,7 @@ class MessageCoordinator(Args):
     "GET /v1/coordination/goals",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer={
         "goals": each("The goals.", GOAL | {"sub_goal_count": "How many goals stand directly below it."}),
         "items": "The goals, in the service's other form.",
@@ -63,7 +84,7 @@ class ListGoals(Args):
     "GET /v1/coordination/goals/{goal_id}",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer=GOAL
     | {
         "description": "What is to be achieved.",
@@ -91,7 +112,7 @@ class ShowGoal(Args):
     "GET /v1/coordination/goals/{goal_id}/tree",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
 )
 class ShowGoalTree(Args):
     """Show a goal with all goals nested below it."""
@@ -99,7 +120,15 @@ class ShowGoalTree(Args):
     goal_id: GoalId
 
 
-@coord.command("cancel-goal", "POST /v1/coordination/goals/{goal_id}/cancel", Effect.DESTROY, idempotent=True)
+@coord.command(
+    "cancel-goal",
+    "POST /v1/coordination/goals/{goal_id}/cancel",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=GOAL_MEANT,
+    trace=_CANCELLED,
+    text_from=Source.OUTCOME,
+)
 class CancelGoal(Args):
     """Cancel one goal. Cannot be undone. Its sub-goals go on; kallyai_coord_cascade_cancel ends them too."""
 
@@ -107,7 +136,13 @@ class CancelGoal(Args):
 
 
 @coord.command(
-    "cascade-cancel", "POST /v1/coordination/goals/{goal_id}/cascade-cancel", Effect.DESTROY, idempotent=True
+    "cascade-cancel",
+    "POST /v1/coordination/goals/{goal_id}/cascade-cancel",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=GOAL_MEANT,
+    trace=_CANCELLED,
+    text_from=Source.OUTCOME,
 )
 class CancelGoalTree(Args):
     """Cancel a goal and every goal below it. Cannot be undone."""
@@ -115,7 +150,13 @@ class CancelGoalTree(Args):
     goal_id: GoalId
 
 
-@coord.command("escalate", "POST /v1/coordination/goals/{goal_id}/escalate", Effect.WRITE, idempotent=True)
+@coord.command(
+    "escalate",
+    "POST /v1/coordination/goals/{goal_id}/escalate",
+    Effect.WRITE,
+    idempotent=True,
+    text_from=Source.OUTCOME,
+)
 class EscalateGoal(Args):
     """Flag a goal as needing the user's decision."""
 
@@ -128,7 +169,10 @@ class EscalateGoal(Args):
     Effect.WRITE,
     costs_credits=True,
     contacts_people=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
+    subject=GOAL_MEANT,
+    trace=_MOVED,
+    undo=END_GOAL,
 )
 class ApproveGoalStep(Args):
     """Approve the step of a goal that waits for the user's consent, so that it is carried out.
@@ -144,7 +188,7 @@ class ApproveGoalStep(Args):
     "POST /v1/coordination/goals/{goal_id}/accept-outcome",
     Effect.WRITE,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
 )
 class AcceptOutcome(Args):
     """Accept a goal's result as satisfactory; kallyai_coord_continue seeks a better one."""
@@ -158,7 +202,10 @@ class AcceptOutcome(Args):
     Effect.WRITE,
     costs_credits=True,
     contacts_people=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
+    subject=GOAL_MEANT,
+    trace=_MOVED,
+    undo=END_GOAL,
 )
 class ContinueNegotiating(Args):
     """Send the assistant back to negotiate a better result for a goal. Spends credits and may contact people."""
@@ -166,14 +213,22 @@ class ContinueNegotiating(Args):
     goal_id: GoalId
 
 
-@coord.command("archive", "POST /v1/coordination/goals/{goal_id}/archive", Effect.WRITE, idempotent=True)
+@coord.command(
+    "archive", "POST /v1/coordination/goals/{goal_id}/archive", Effect.WRITE, idempotent=True, text_from=Source.OUTCOME
+)
 class ArchiveGoal(Args):
     """Put a finished or cancelled goal away; it stays listed as archived. Cannot be undone."""
 
     goal_id: GoalId
 
 
-@coord.command("batch-archive", "POST /v1/coordination/goals/batch-archive", Effect.WRITE, idempotent=True)
+@coord.command(
+    "batch-archive",
+    "POST /v1/coordination/goals/batch-archive",
+    Effect.WRITE,
+    idempotent=True,
+    text_from=Source.OUTCOME,
+)
 class ArchiveSeveralGoals(Args):
     """Put several finished or cancelled goals away at once. Cannot be undone."""
 
@@ -202,7 +257,7 @@ class ShowGoalBudget(Args):
     goal_id: GoalId
 
 
-@coord.command("history", "GET /v1/coordination/history", Effect.READ, idempotent=True, third_party_text=True)
+@coord.command("history", "GET /v1/coordination/history", Effect.READ, idempotent=True, text_from=Source.OUTCOME)
 class ReadCoordinatorHistory(Args):
     """Read back what was said to and by the assistant."""
 
@@ -215,7 +270,7 @@ class ReadCoordinatorHistory(Args):
     "GET /v1/coordination/conversations",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer={
         "conversations": each(
             "The conversations.",

@@ -1,13 +1,24 @@
 """The user's own mail accounts at Gmail or Outlook. Mail that the assistant sends by itself is in actions."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Look, Source, Subject, Undo, arg, each, optional
 from kallyai_mcp.model.types import Limit, Segment
 
 email = Domain("email", "Read and answer the mail of the user's own accounts.")
+
+_ACCOUNT = Look(command="email accounts", entries=("accounts",), match={"id": "account_id"})
+_ANSWER = Look(
+    command="actions email outbox",
+    entries=("emails",),
+    match={"in_reply_to": "message_id"},
+    since="created_at",
+    # An answer that goes straight out need not show there.
+    is_complete=False,
+)
 
 MailId = Annotated[Segment, Field(description="Mail id from kallyai_email_list.")]
 
@@ -47,14 +58,21 @@ class ConnectMailAccount(Args):
     provider: Literal["gmail", "outlook"] = arg("Mail provider.")
 
 
-@email.command("disconnect", "DELETE /v1/email/accounts/{account_id}", Effect.DESTROY, idempotent=True)
+@email.command(
+    "disconnect",
+    "DELETE /v1/email/accounts/{account_id}",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=Subject(look=_ACCOUNT, shows=("provider", "email", "status")),
+    trace=replace(_ACCOUNT, is_gone=True),
+)
 class DisconnectMailAccount(Args):
     """Detach a mail account; to connect it again the user must agree at the provider anew."""
 
     account_id: Annotated[Segment, Field(description="Account id from kallyai_email_accounts.")]
 
 
-@email.command("list", "GET /v1/email/messages", Effect.READ, idempotent=True, third_party_text=True)
+@email.command("list", "GET /v1/email/messages", Effect.READ, idempotent=True, text_from=Source.MAIL)
 class ListMails(Args):
     """List mails received in the connected accounts, by class. Read one with kallyai_email_read."""
 
@@ -62,7 +80,7 @@ class ListMails(Args):
     limit: Limit = optional()
 
 
-@email.command("read", "GET /v1/email/messages/{message_id}", Effect.READ, idempotent=True, third_party_text=True)
+@email.command("read", "GET /v1/email/messages/{message_id}", Effect.READ, idempotent=True, text_from=Source.MAIL)
 class ReadMail(Args):
     """Read one mail in full, with its list of attachments."""
 
@@ -76,7 +94,21 @@ class ReadMail(Args):
     costs_credits=True,
     contacts_people=True,
     slow=True,
-    third_party_text=True,
+    text_from=Source.MAIL,
+    subject=Subject(
+        look=Look(command="email read", given={"message_id": "message_id"}),
+        reaches=("from",),
+        shows=("from", "subject", "preview|body"),
+    ),
+    trace=_ANSWER,
+    undo=Undo(
+        command="actions email cancel",
+        arguments={"email_id": "entry.id"},
+        until="while it waits in kallyai_actions_email_outbox",
+        stops=True,
+        look=_ANSWER,
+        unless={"entry.status": ("sending", "sent", "failed", "cancelled")},
+    ),
 )
 class RespondToMail(Args):
     """Answer a mail in the user's writing style. The answer may go straight to the sender. Spends credits."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Source, arg, each, optional
 from kallyai_mcp.model.types import Limit, Segment, Text
 
 messages = Domain("messages", "Read what came in by mail, SMS, call and chat.")
@@ -15,7 +15,7 @@ messages = Domain("messages", "Read what came in by mail, SMS, call and chat.")
     "GET /v1/messages/inbox",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.MESSAGE,
     answer={
         "messages": each(
             "The messages.",
@@ -40,7 +40,7 @@ class ListMessages(Args):
     unread: bool = optional("Only unread ones.")
 
 
-@messages.command("read", "GET /v1/messages/inbox/{message_id}", Effect.READ, idempotent=True, third_party_text=True)
+@messages.command("read", "GET /v1/messages/inbox/{message_id}", Effect.READ, idempotent=True, text_from=Source.MESSAGE)
 class ReadMessage(Args):
     """Show one received message in full."""
 
@@ -52,7 +52,7 @@ class ReadMessage(Args):
     "GET /v1/messages/conversation/{conversation_id}",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.MESSAGE,
 )
 class ReadMessageThread(Args):
     """Show all messages of one conversation with somebody."""

@@ -1,6 +1,6 @@
 """What waits for the user."""
 
-from kallyai_mcp.model import Args, Domain, Effect, each, group
+from kallyai_mcp.model import Args, Domain, Effect, Source, each, group
 
 notifications = Domain("notifications", "See what waits for the user.")
 
@@ -12,7 +12,7 @@ _COUNT = "How many there are."
     "GET /v1/notifications/pending",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.OUTCOME,
     answer={
         "actions": group(
             "Actions that wait for consent.",

@@ -1,11 +1,12 @@
 """Reaching somebody on whichever channel works, with repeated attempts."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Look, Source, Subject, Undo, arg, each, optional
 from kallyai_mcp.model.types import Limit, Offset, Segment, Text
 
 outreach = Domain("outreach", "Have people contacted on whichever channel works.")
@@ -51,12 +52,27 @@ TASK = LISTED_TASK | {
 }
 
 
+_ENDED = ("completed", "failed", "cancelled")
+_BY_ID = {"task_id": "task_id"}
+_ORDERED = Look(
+    command="outreach tasks",
+    fixed={"limit": 100},
+    entries=("tasks",),
+    match={"recipient_identifier": "target", "goal": "description"},
+    since="created_at",
+)
+_TASK_MEANT = Subject(
+    look=Look(command="outreach task", given=_BY_ID),
+    shows=("recipient_identifier", "recipient_name", "selected_channel", "goal", "status", "completion_summary"),
+)
+
+
 @outreach.command(
     "tasks",
     "GET /v1/outreach/tasks",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.REPLY,
     answer={
         "tasks": each("The tasks.", LISTED_TASK),
         "total": "How many there are in all.",
@@ -76,7 +92,7 @@ class ListOutreachTasks(Args):
     "GET /v1/outreach/tasks/{task_id}",
     Effect.READ,
     idempotent=True,
-    third_party_text=True,
+    text_from=Source.REPLY,
     answer=TASK,
 )
 class ShowOutreachTask(Args):
@@ -91,8 +107,20 @@ class ShowOutreachTask(Args):
     Effect.WRITE,
     costs_credits=True,
     contacts_people=True,
-    third_party_text=True,
+    text_from=Source.REPLY,
     answer=TASK,
+    places_call=True,
+    delegates=True,
+    trace=_ORDERED,
+    undo=Undo(
+        command="outreach cancel",
+        arguments={"task_id": "answer.id|entry.id"},
+        until="while it is pending or in progress",
+        stops=True,
+        restores=False,
+        look=_ORDERED,
+        unless={"entry.status|answer.status": _ENDED},
+    ),
 )
 class ContactSomebody(Args):
     """Have a person contacted by phone, email or messenger until reached.
@@ -102,7 +130,9 @@ class ContactSomebody(Args):
 
     description: Text = arg("What to ask or tell the person, complete in itself.", wire="goal", cli=Cli.WORDS)
     target: Text = arg(
-        "The person's phone number (E.164), mail address or messenger handle.", wire="recipient_identifier"
+        "The person's phone number (E.164), mail address or messenger handle.",
+        wire="recipient_identifier",
+        reaches="contact",
     )
     channel: Literal["call", "email", "whatsapp", "telegram"] = optional("Omit to let the service choose.")
     recipient_name: str = optional("The person's name.")
@@ -117,7 +147,20 @@ class ContactSomebody(Args):
     Effect.WRITE,
     costs_credits=True,
     contacts_people=True,
-    third_party_text=True,
+    text_from=Source.REPLY,
+    places_call=True,
+    subject=replace(_TASK_MEANT, reaches=("recipient_identifier",)),
+    trace=Look(
+        command="outreach tasks", fixed={"limit": 100}, entries=("tasks",), match={"id": "task_id"}, since="updated_at"
+    ),
+    undo=Undo(
+        command="outreach cancel",
+        arguments={"task_id": "args.task_id"},
+        until="while it is pending or in progress",
+        stops=True,
+        restores=False,
+        unless={"entry.status|answer.status": _ENDED},
+    ),
 )
 class RetryOutreach(Args):
     """Try a failed or waiting outreach task again now. Contacts the person and spends credits."""
@@ -125,7 +168,14 @@ class RetryOutreach(Args):
     task_id: TaskId
 
 
-@outreach.command("cancel", "POST /v1/outreach/tasks/{task_id}/cancel", Effect.DESTROY, idempotent=True)
+@outreach.command(
+    "cancel",
+    "POST /v1/outreach/tasks/{task_id}/cancel",
+    Effect.DESTROY,
+    idempotent=True,
+    subject=_TASK_MEANT,
+    trace=Look(command="outreach task", given=_BY_ID, states={"status": ("cancelled",)}),
+)
 class CancelOutreach(Args):
     """Call an outreach task off; no further attempts are made."""
 

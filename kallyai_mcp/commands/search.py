@@ -1,9 +1,12 @@
 """Research on the web and among businesses."""
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, each, optional
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Look, Source, arg, each, optional
 from kallyai_mcp.model.types import Text
 
 search = Domain("search", "Find businesses, prices and facts.")
+
+
+_RUN = Look(command="search history", entries=("searches", "items"), match={"query": "query"}, since="created_at")
 
 
 @search.command(
@@ -12,7 +15,7 @@ search = Domain("search", "Find businesses, prices and facts.")
     Effect.READ,
     costs_credits=True,
     slow=True,
-    third_party_text=True,
+    text_from=Source.SEARCH,
     answer={
         "results": each(
             "What was found.",
@@ -28,6 +31,8 @@ search = Domain("search", "Find businesses, prices and facts.")
         ),
         "credits_used": "Credits charged.",
     },
+    price="search",
+    trace=_RUN,
 )
 class RunSearch(Args):
     """Research a question or find businesses thoroughly, with numbers and addresses.
@@ -39,14 +44,22 @@ class RunSearch(Args):
     location: str = optional("City, district or address to search around.")
 
 
-@search.command("quick", "POST /v1/search/quick", Effect.READ, costs_credits=True, third_party_text=True)
+@search.command(
+    "quick",
+    "POST /v1/search/quick",
+    Effect.READ,
+    costs_credits=True,
+    text_from=Source.SEARCH,
+    price="search",
+    trace=_RUN,
+)
 class RunQuickSearch(Args):
     """Look something up fast, in less detail than kallyai_search_run. Spends credits."""
 
     query: Text = arg("What to look up.", cli=Cli.WORDS)
 
 
-@search.command("history", "GET /v1/search/history", Effect.READ, idempotent=True, third_party_text=True)
+@search.command("history", "GET /v1/search/history", Effect.READ, idempotent=True, text_from=Source.SEARCH)
 class ListSearches(Args):
     """List the searches made so far."""
 

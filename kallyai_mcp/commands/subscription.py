@@ -1,10 +1,17 @@
 """The plan that the user pays for."""
 
+from dataclasses import replace
 from typing import Literal
 
-from kallyai_mcp.model import Args, Cli, Domain, Effect, arg, group, optional
+from kallyai_mcp.model import Args, Cli, Domain, Effect, Look, Subject, Undo, arg, group, optional
 
 subscription = Domain("subscription", "See and change the user's plan.")
+
+
+_PLAN = Look(command="subscription status")
+_PLAN_MEANT = Subject(
+    look=_PLAN, shows=("plan_type", "current_period_end", "pending_change.new_plan", "pending_change.effective_date")
+)
 
 
 @subscription.command(
@@ -40,6 +47,20 @@ class ShowSubscription(Args):
         "new_period_start": "Begin of the new billing period.",
         "new_period_end": "End of the new billing period.",
     },
+    subject=_PLAN_MEANT,
+    trace=replace(
+        _PLAN,
+        match={"pending_change.new_plan|plan_type": "plan"},
+        since="pending_change.effective_date|current_period_start",
+        # A period may begin at midnight, before the change itself.
+        is_complete=False,
+    ),
+    undo=Undo(
+        command="subscription cancel-change",
+        arguments={},
+        until="while a downgrade is scheduled",
+        unless={"answer.change_type": ("upgrade", "refresh")},
+    ),
 )
 class ChangePlan(Args):
     """Move to another plan. Costs money: upgrades at once, downgrades from the next period.
@@ -59,6 +80,13 @@ class ChangePlan(Args):
     Effect.DESTROY,
     idempotent=True,
     answer={"success": "Whether it was dropped.", "message": "What happened, in words."},
+    subject=_PLAN_MEANT,
+    trace=replace(_PLAN, states={"pending_change": ("null",)}),
+    undo=Undo(
+        command="subscription change-plan",
+        arguments={"plan": "before.pending_change.new_plan"},
+        until="until the new period begins",
+    ),
 )
 class CancelPlanChange(Args):
     """Drop a scheduled downgrade and stay on the plan, at its price."""

@@ -38,7 +38,8 @@ class Account:
 
     def commands(self) -> Mapping[str, LocalCommand]:
         """Return the commands by name, for the engine."""
-        return {"login": self.login, "logout": self.logout, "auth-status": self.status}
+        own = {"login": self.login, "logout": self.logout, "auth-status": self.status}
+        return {name: lambda _, run=run: run() for name, run in own.items()}  # none of them takes an argument
 
     async def login(self) -> dict[str, Any]:
         """Begin a sign-in, or go on with the one that waits; who is signed in stays so."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 LIMIT = 40_000
 """Characters of compact JSON that an answer may have."""
 
+CUT = "_cut"
+"""Field of an answer that tells what was cut."""
+
 _ADVICE = "Ask for less at once, with limit and offset where the tool has them."
 _MOST_CUTS = 8
 _LONGEST_NAME = 24
+_NAME = re.compile(r"[A-Za-z0-9_-]+…?")
 _LONGEST_PATH = 100
 _SMALL = 64
 """Characters up to which a value is kept whole or left out with its name."""
@@ -29,8 +34,8 @@ def fit(data: dict[str, Any], limit: int = LIMIT) -> tuple[dict[str, Any], tuple
     cutter = _Cutter()
     # The sentences stand in the answer and once more before its text.
     fitted = cutter.fields(data, limit * 4 // 5, "")
-    fitted["_cut"] = [*cutter.sentences(), _ADVICE]
-    return fitted, tuple(fitted["_cut"])
+    fitted[CUT] = [*cutter.sentences(), _ADVICE]
+    return fitted, tuple(fitted[CUT])
 
 
 def compact(value: Any) -> str:
@@ -130,5 +135,8 @@ class _Cutter:
 
 
 def _below(path: str, name: str) -> str:
-    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    if len(name) > _LONGEST_NAME:
+        name = name[: _LONGEST_NAME - 1] + "…"
+    # A sentence about an answer is ours: it repeats nothing that could be words of somebody.
+    short = name if _NAME.fullmatch(name) else "…"
     return f"{path}.{short}" if path else short

@@ -51,6 +51,10 @@ class Cli(Enum):
     """All remaining words, joined by blanks."""
 
 
+Reach = Literal["contact", "callback"]
+"""How a number or address among the arguments matters: it is contacted, or people are told to call it back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arg:
     """What a field knows beyond its type. As pydantic's schema hook it keeps generated noise out of the schema."""
@@ -60,6 +64,7 @@ class Arg:
     setting: Literal["language", "timezone"] | None = None
     same_as: str | None = None
     sensitive: bool = False
+    reaches: Reach | None = None
 
     def __call__(self, schema: dict[str, Any]) -> None:
         if schema.get("default", ...) is None:
@@ -75,6 +80,7 @@ def arg(
     wire: str | None = None,
     cli: Cli | str | tuple[str, ...] | None = None,
     sensitive: bool = False,
+    reaches: Reach | None = None,
     **limits: Any,
 ) -> Any:
     """Declare a required argument.
@@ -84,11 +90,12 @@ def arg(
         wire: Query key, or dotted position in the JSON body; the field's own name if not given.
         cli: Positional, or option strings that differ from `--<name>`.
         sensitive: A secret or one-time code, kept out of logs and error texts.
+        reaches: The value, or what stands within it, is a number or address that is contacted or called back.
         limits: pydantic's own, such as `min_length`, `ge`, `pattern`.
     """
     if description is not None:
         limits["description"] = description
-    return Field(json_schema_extra=Arg(wire=wire, cli=_cli(cli), sensitive=sensitive), **limits)
+    return Field(json_schema_extra=Arg(wire=wire, cli=_cli(cli), sensitive=sensitive, reaches=reaches), **limits)
 
 
 def optional(
@@ -100,6 +107,7 @@ def optional(
     setting: Literal["language", "timezone"] | None = None,
     same_as: str | None = None,
     sensitive: bool = False,
+    reaches: Reach | None = None,
     **limits: Any,
 ) -> Any:
     """Declare an argument that may be left out.
@@ -112,13 +120,16 @@ def optional(
         setting: Name of the server setting that is sent when none is given.
         same_as: Name of the argument whose value is sent when none is given.
         sensitive: See `arg`.
+        reaches: See `arg`.
         limits: See `arg`.
     """
     if description is not None:
         limits["description"] = description
     return Field(
         default=default,
-        json_schema_extra=Arg(wire=wire, cli=_cli(cli), setting=setting, same_as=same_as, sensitive=sensitive),
+        json_schema_extra=Arg(
+            wire=wire, cli=_cli(cli), setting=setting, same_as=same_as, sensitive=sensitive, reaches=reaches
+        ),
         **limits,
     )
 

@@ -13,6 +13,7 @@ from kallyai_mcp.model.effect import Effect
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kallyai_mcp.model.acts import Look, Source, Subject, Undo
     from kallyai_mcp.model.answer import Fields
 
 ArgsT = TypeVar("ArgsT", bound=Args)
@@ -53,10 +54,17 @@ class Command:
         slow: May take minutes.
         public: Answered without an access token.
         idempotency_key: The API documents `Idempotency-Key` for it.
-        third_party_text: The answer carries text that strangers wrote.
+        text_from: Whose words the answer carries, where it carries text that strangers wrote.
         calendar: The answer is an iCalendar file.
         redirects: The answer is a redirect, which is reported and not followed.
         environment: Body fields taken from the environment.
+        price: Kind of action that it is charged as; None where what it costs is open, or nothing.
+        places_call: A phone is rung by it, or may be.
+        introduces: It writes down who is known to the user, such as a contact.
+        delegates: It hands a request in free words to somebody who then acts by himself.
+        trace: Where a run shows at the service, so that one whose answer was lost can be found.
+        subject: Whom or what an identifier among the arguments stands for.
+        undo: How a run is taken back; None where it cannot be.
     """
 
     domain: str
@@ -74,10 +82,17 @@ class Command:
     slow: bool = False
     public: bool = False
     idempotency_key: bool = False
-    third_party_text: bool = False
+    text_from: Source | None = None
     calendar: bool = False
     redirects: bool = False
     environment: EnvironmentBody | None = None
+    price: str | None = None
+    places_call: bool = False
+    introduces: bool = False
+    delegates: bool = False
+    trace: Look | None = None
+    subject: Subject | None = None
+    undo: Undo | None = None
 
     @cached_property
     def tool(self) -> str:
@@ -114,13 +129,23 @@ class Command:
     @property
     def is_act(self) -> bool:
         """Whether a run contacts people, spends, cannot be undone, or diverts calls, mail or identity."""
-        return (
+        return self.method is not None and (
             self.contacts_people
             or (self.costs_credits and self.effect is not Effect.READ)
             or self.costs_money
             or self.effect is Effect.DESTROY
             or self.diverts
         )
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether a run is written down before it is sent, and counts towards limits: an act, or a read that spends."""
+        return self.is_act or self.costs_credits
+
+    @property
+    def third_party_text(self) -> bool:
+        """Whether the answer carries text that strangers wrote."""
+        return self.text_from is not None
 
     @property
     def sensitive_args(self) -> frozenset[str]:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _ORDER = ("type", "description", "enum", "format", "pattern", "items")
 
 
+RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "dry_run": {"type": "boolean", "description": "Only check it and show the request."},
+    "repeat_of": {"type": "string", "description": "Id of the equal act that the user wants once more."},
+}
+"""What every recorded command takes besides its own arguments; the engine takes it off."""
+
+
 def input_schema(args: type[Args]) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of an argument class, in portable form."""
     generated = args.model_json_schema()
@@ -47,7 +54,14 @@ def tool_definition(command: Command) -> dict[str, Any]:
         "name": command.tool,
         "title": command.title,
         "description": command.description,
-        "inputSchema": input_schema(command.args),
+        "inputSchema": _with_run_arguments(command),
         "outputSchema": output_schema(command.answer),
         "annotations": command.annotations,
     }
+
+
+def _with_run_arguments(command: Command) -> dict[str, Any]:
+    schema = input_schema(command.args)
+    if command.is_recorded:
+        schema["properties"] |= RUN_ARGUMENTS
+    return schema

@@ -20,16 +20,21 @@ from mcp_types import (
 from kallyai_mcp import __version__
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.server import answer, identity
+from kallyai_mcp.server.consent import ConsentDesk
+from kallyai_mcp.server.reports import Reports
+from kallyai_mcp.server.seal import boundary
 from kallyai_mcp.server.sign_in import SignInDesk
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from mcp.server.context import ServerRequestContext
     from mcp_types import PaginatedRequestParams
 
     from kallyai_mcp.auth.sign_in import SignIn
-    from kallyai_mcp.engine import Engine, Progress, Result
+    from kallyai_mcp.engine import Engine, Result
+    from kallyai_mcp.server.consent import Consents
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +47,9 @@ def build_server(
     engine: Callable[[], Awaitable[Engine]],
     *,
     sign_in: Callable[[], Awaitable[SignIn]] | None = None,
+    consents: Callable[[], Awaitable[Consents]] | None = None,
+    account: Callable[[], str] = lambda: "",
+    state_folder: Callable[[], Path] | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Server[Any]:
     """Return a server for every version of the protocol that the SDK speaks.
@@ -50,9 +58,14 @@ def build_server(
         tools: Definitions to list, in this order; only these can be run.
         engine: Gives the engine; called with the first run, so that a list needs none.
         sign_in: Gives the account's sign-in, for runs that miss one; without it they fail.
+        consents: Gives what the account's people are asked, for runs that need consent; without it they fail.
+        account: Gives the key of the account, to which the state of a run that waits for a person is bound.
+        state_folder: Gives the folder of the key under which such a state is sealed; without it only this object opens
+            what it has sealed. Called with the first state.
         started: Called with the first list or run.
     """
     desk = None if sign_in is None else SignInDesk(sign_in)
+    consent = None if consents is None else ConsentDesk(consents)
     schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -68,16 +81,21 @@ def build_server(
         started()
         if params.name not in schemas:
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
-        progress = _progress(ctx)
+        reports = Reports.of(ctx)
         try:
             from kallyai_mcp import catalog
 
             command = catalog.find(params.name)
 
             async def run() -> Result:
-                return await (await engine()).run(command, params.arguments or {}, progress=progress)
+                return await (await engine()).run(command, params.arguments or {}, progress=reports)
 
-            result = await (run() if desk is None else desk.run(ctx, params, run))
+            async def signed_in(params: CallToolRequestParams, until: float | None) -> Result | InputRequiredResult:
+                return await (run() if desk is None else desk.run(ctx, params, run, until))
+
+            result = await (
+                signed_in(params, None) if consent is None else consent.run(ctx, params, signed_in, reports)
+            )
         except MCPError:
             raise
         except KallyError as error:
@@ -107,17 +125,8 @@ def build_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    if desk is not None:
-        server.middleware.append(desk.boundary())
+    if consent is not None:
+        server.lifespan = consent.living
+    if desk is not None or consent is not None:
+        server.middleware.append(boundary(account, state_folder))
     return server
-
-
-def _progress(ctx: ServerRequestContext[Any]) -> Progress | None:
-    if ctx.meta is None or "progress_token" not in ctx.meta:
-        return None
-    session = ctx.session
-
-    async def report(seconds: float, message: str) -> None:
-        await session.report_progress(seconds, None, message)
-
-    return report

@@ -1,4 +1,4 @@
-"""Requests to open an address, sent to a host of the 2025-11-25 version while its calls wait."""
+"""Questions sent to a host of a handshake version while its calls wait for the person's answer."""
 
 from __future__ import annotations
 
@@ -12,49 +12,69 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from mcp.server.context import ServerRequestContext
+    from mcp_types import ElicitResult
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Prompt:
-    """One request that a person sees.
+    """One question that a person sees.
 
     Attributes:
         host: The connection, told apart by what the host said at its start.
-        address: What is to be opened.
-        id: The protocol's name for the request.
+        subject: What it is about: an address to open, or an approval.
+        id: The protocol's name for the question, where it has one.
         action: What the person did; None while they have not answered, and where they never will.
+        is_over: Whether the host has done with it. Otherwise whoever asked has stopped waiting.
     """
 
     host: object
-    address: str
+    subject: str
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     action: str | None = None
-    answered: anyio.Event = field(default_factory=anyio.Event)
+    is_over: bool = False
+    left: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Prompts:
-    """Asks a person once for an address, however many calls wait for it."""
+    """Asks a person once about one thing, however many calls wait for it."""
 
     def __init__(self) -> None:
         self._open: list[_Prompt] = []
         self._accepted: list[_Prompt] = []
 
-    async def ask(self, ctx: ServerRequestContext[Any], address: str, message: str, seconds: float) -> str | None:
-        """Have the host ask, or wait for the answer to the same request of another call.
+    async def ask(
+        self,
+        ctx: ServerRequestContext[Any],
+        subject: str,
+        seconds: float,
+        send: Callable[[str], Awaitable[ElicitResult]],
+        *,
+        completes: bool = False,
+    ) -> str | None:
+        """Have the host ask, or wait for the answer to the same question of another call.
+
+        Args:
+            ctx: The call.
+            subject: What the question is about.
+            seconds: How long the call may wait.
+            send: Sends it, given its name; as part of the call, which on HTTP decides the stream that it takes.
+            completes: Whether the host is to be told later that what its person agreed to is done.
 
         Returns:
             `accept`, `decline` or `cancel`; None where there was no answer in time, or the host cannot ask.
         """
         host = ctx.session.client_params
         with anyio.move_on_after(seconds):
-            for prompt in self._open:
-                if prompt.host is host and prompt.address == address:
-                    await prompt.answered.wait()
+            while (prompt := self._about(host, subject)) is not None:
+                await prompt.left.wait()
+                if prompt.is_over:
                     return prompt.action
-            return await self._send(ctx, _Prompt(host, address), message)
+            return await self._send(_Prompt(host, subject), send, completes=completes)
         return None
 
     async def complete(self, ctx: ServerRequestContext[Any]) -> None:
@@ -65,18 +85,23 @@ class Prompts:
         for prompt in done:
             await ctx.session.send_elicit_complete(prompt.id)
 
-    async def _send(self, ctx: ServerRequestContext[Any], prompt: _Prompt, message: str) -> str | None:
+    def _about(self, host: object, subject: str) -> _Prompt | None:
+        return next((prompt for prompt in self._open if prompt.host is host and prompt.subject == subject), None)
+
+    async def _send(
+        self, prompt: _Prompt, send: Callable[[str], Awaitable[ElicitResult]], *, completes: bool
+    ) -> str | None:
         self._open.append(prompt)
         try:
-            # Sent as part of the call it belongs to, which on HTTP decides the stream it takes.
-            answer = await ctx.session.elicit_url(message, prompt.address, prompt.id, ctx.request_id)
+            answer = await send(prompt.id)
         except (MCPError, ValidationError) as error:
-            logger.info("The host did not ask for the sign-in: %s", type(error).__name__)
+            logger.info("The host did not ask its person: %s", type(error).__name__)
+            prompt.is_over = True
         else:
-            prompt.action = answer.action
-            if answer.action == "accept":
+            prompt.action, prompt.is_over = answer.action, True
+            if completes and answer.action == "accept":
                 self._accepted.append(prompt)
         finally:
             self._open.remove(prompt)
-            prompt.answered.set()
+            prompt.left.set()
         return prompt.action

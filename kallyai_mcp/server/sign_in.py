@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
-from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, ElicitRequest, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from kallyai_mcp.errors import SignInFailed, SignInRequired
-from kallyai_mcp.server.identity import NAME
 from kallyai_mcp.server.prompts import Prompts
-from kallyai_mcp.server.states import LIFETIME, States
+from kallyai_mcp.server.states import SIGN_IN, States
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -63,37 +60,36 @@ class SignInDesk:
 
     def __init__(self, sign_in: Callable[[], Awaitable[SignIn]]) -> None:
         self._sign_in = sign_in
-        self._account: str | None = None
         self._states = States()
         self._prompts = Prompts()
         self._told: set[str] = set()
         self._told_of: str | None = None
 
-    def boundary(self) -> RequestStateBoundary:
-        """Return what seals the state of a run and opens it again, under a key of this process only.
-
-        It binds a state to the tool, the arguments and the account, and ends it after a while.
-        """
-        security = RequestStateSecurity(
-            keys=[os.urandom(32)], ttl=LIFETIME, bind_principal=lambda _: self._account, audience=NAME
-        )
-        return RequestStateBoundary(security, default_audience=NAME)
-
     async def run(
-        self, ctx: ServerRequestContext[Any], params: CallToolRequestParams, run: Callable[[], Awaitable[Result]]
+        self,
+        ctx: ServerRequestContext[Any],
+        params: CallToolRequestParams,
+        run: Callable[[], Awaitable[Result]],
+        deadline: float | None = None,
     ) -> Result | InputRequiredResult:
         """Run, and where a sign-in is missing have the person asked; then run, unless they are still to answer.
 
+        Args:
+            ctx: The call.
+            params: What it asks for; a state in it is one of a sign-in.
+            run: Runs the tool.
+            deadline: Until when the call may wait, by the clock of the event loop.
+
         Raises:
-            MCPError: The state that came with the request was used before.
+            MCPError: The state that came with the request was used before, or belongs to another account.
             SignInRequired: The person was asked and has not approved, or cannot be asked.
             SignInFailed: No sign-in can be started, or it ended without tokens.
             KallyError: What the run itself raises.
         """
-        deadline = anyio.current_time() + LONGEST_WAIT
-        returns = self._returns(params)
+        if deadline is None:
+            deadline = anyio.current_time() + LONGEST_WAIT
         sign_in = await self._sign_in()
-        self._account = sign_in.account
+        returns = self._returns(params, sign_in)
         since = sign_in.completed
         try:
             return await run()
@@ -107,10 +103,12 @@ class SignInDesk:
         question = await self._attend(visit, returns=returns)
         return await run() if question is None else question
 
-    def _returns(self, params: CallToolRequestParams) -> bool:
+    def _returns(self, params: CallToolRequestParams, sign_in: SignIn) -> bool:
         """Whether the request is the retry of a person who has agreed to open the page."""
         if params.request_state is None:
             return False
+        if not params.request_state.startswith(_beginning(sign_in)):
+            raise MCPError(INVALID_PARAMS, "Invalid or expired requestState", {"reason": "invalid_request_state"})
         if not self._states.use(params.request_state):
             raise MCPError(
                 INVALID_PARAMS,
@@ -141,8 +139,7 @@ class SignInDesk:
         if way == "result":
             return self._question(visit, pending, again=returns)
         if way == "request":
-            text = _message(visit.tool, pending, again=False)
-            action = await self._prompts.ask(visit.ctx, _address(pending), text, visit.left)
+            action = await self._ask(visit, pending)
             if action in {"decline", "cancel"}:
                 raise _declined(action)
             if action == "accept" and (pending := await visit.wait(visit.left)) is None:
@@ -154,8 +151,17 @@ class SignInDesk:
 
     def _question(self, visit: _Visit, pending: Pending, *, again: bool) -> InputRequiredResult:
         url = ElicitRequestURLParams(message=_message(visit.tool, pending, again=again), url=_address(pending))
-        return InputRequiredResult(
-            input_requests={KEY: ElicitRequest(params=url)}, request_state=self._states.give(secrets.token_urlsafe(16))
+        state = self._states.give(f"{_beginning(visit.sign_in)}{secrets.token_urlsafe(16)}")
+        return InputRequiredResult(input_requests={KEY: ElicitRequest(params=url)}, request_state=state)
+
+    async def _ask(self, visit: _Visit, pending: Pending) -> str | None:
+        ctx, address, text = visit.ctx, _address(pending), _message(visit.tool, pending, again=False)
+        return await self._prompts.ask(
+            ctx,
+            address,
+            visit.left,
+            lambda name: ctx.session.elicit_url(text, address, name, ctx.request_id),
+            completes=True,
         )
 
     def _tell(self, pending: Pending, digest: str) -> bool:
@@ -223,6 +229,11 @@ def _way(ctx: ServerRequestContext[Any]) -> Way:
         return "result"
     can_be_asked = ctx.protocol_version >= URL_REQUESTS_SINCE and ctx.session.can_send_request
     return "request" if can_be_asked else "error"
+
+
+def _beginning(sign_in: SignIn) -> str:
+    """Begin the state of a run of this account."""
+    return f"{SIGN_IN}{hashlib.sha256(sign_in.account.encode()).hexdigest()[:16]}:"
 
 
 def _address(pending: Pending) -> str:

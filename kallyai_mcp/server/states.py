@@ -1,4 +1,4 @@
-"""The states of runs that wait for a person: each is given once and used once."""
+"""The states of runs that wait for a person, by kind. Those of a sign-in are each given once and used once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SIGN_IN = "sign_in:"
+"""Beginning of the state of a run that waits for a sign-in."""
+
+CONSENT = "consent:"
+"""Beginning of the state of a run that waits for consent."""
+
 LIFETIME = 900.0
-"""Seconds for which a person may think about one question."""
+"""Seconds for which a person may think about one question of a sign-in."""
 
 MOST = 10_000
 """States that may be outstanding; beyond, the oldest is forgotten."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from mcp.client import ClientRequestContext, Transport
     from mcp_types import ElicitRequestParams, Tool
 
+RULES = {"KALLYAI_CONTACT_HOURS": "off", "KALLYAI_MAX_CALLS_PER_HOUR": "1"}
+"""The demo plays at any hour, and comes to a limit soon."""
+
 TIMEOUT = 60.0
 """Seconds that one run may take."""
 _LAST_LINES = 600
@@ -41,14 +44,18 @@ class Host:
             server,
             client_info=Implementation(name="kallyai-mcp-demo", version=__version__),
             read_timeout_seconds=TIMEOUT,
-            elicitation_callback=self._send_user,
+            elicitation_callback=self._ask_user,
         )
         self._log = log
+        self.home = log.parent
+        """The server's home, with all that it keeps."""
         self._failure: Exception | None = None
         self.text = ""
         """The last answer as a model reads it."""
         self.send_user: Callable[[str, str], Awaitable[None]] | None = None
         """Has the user open an address, given with the server's message about it; without it the user declines."""
+        self.decide: Callable[[str], Awaitable[bool]] | None = None
+        """Puts a question to the user; without it the user declines."""
 
     @property
     def server(self) -> str:
@@ -103,11 +110,14 @@ class Host:
         self.text = "".join(part.text for part in result.content if isinstance(part, TextContent))
         return result.structured_content or {}, bool(result.is_error)
 
-    async def _send_user(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+    async def _ask_user(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
         del context
-        if self.send_user is None or not isinstance(params, ElicitRequestURLParams):
-            return ElicitResult(action="decline")
         try:
+            if not isinstance(params, ElicitRequestURLParams):
+                agrees = self.decide is not None and await self.decide(params.message)
+                return ElicitResult(action="accept", content={}) if agrees else ElicitResult(action="decline")
+            if self.send_user is None:
+                return ElicitResult(action="decline")
             await self.send_user(params.url, params.message)
         except Exception as error:  # noqa: BLE001 - raised where the run was asked for; the client would wrap it
             self._failure = error
@@ -133,7 +143,7 @@ async def hosting() -> AsyncGenerator[Host]:
         server = StdioServerParameters(
             command=sys.executable,
             args=["-m", "kallyai_mcp", "--sandbox"],
-            env={**places, "KALLYAI_NO_BROWSER": "1"},
+            env={**places, "KALLYAI_NO_BROWSER": "1", **RULES},
             cwd=home,
         )
         with log.open("w", encoding="utf-8") as errors:

@@ -5,26 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import anyio
-from anyio.to_thread import run_sync
-
-from kallyai_mcp.cli.demo.checks import Failed
+from kallyai_mcp.cli.demo.guard import GUARD_STEPS, LAST_STEPS
+from kallyai_mcp.cli.demo.stage import Stage, browse
 from kallyai_mcp.cli.text import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kallyai_mcp.cli.demo.host import Host
-    from kallyai_mcp.cli.demo.person import Person
-    from kallyai_mcp.cli.demo.screen import Screen
-
-Seen = TypeVar("Seen")
 
 REQUEST = "Book a table for two at Luca on Friday at 19:30"
 CALL: dict[str, Any] = {
@@ -42,52 +34,7 @@ EMERGENCY: dict[str, Any] = {"phone": "+1911", "task": "Ask whether somebody can
 MISTAKEN: dict[str, Any] = {"phone": "202 555 0100", "task": "Hello"}
 REPLY_COMES_AFTER = 130
 """Seconds by the sandbox's clock until a mail was delivered and answered."""
-PATIENCE = 30.0
-"""Seconds within which something that takes its time must have happened."""
-_LOOKS_EVERY = 0.5
 _HISTORY = 100
-
-
-@dataclass(slots=True)
-class Stage:
-    """Those who take part, and what they have found out so far."""
-
-    host: Host
-    person: Person
-    screen: Screen
-    sandbox: str = ""
-    credits: float = 0.0
-    charged: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-
-    def check(self, holds: object, claim: str, came: object) -> None:
-        """Show that a claim holds.
-
-        Raises:
-            Failed: It does not.
-        """
-        if not holds:
-            raise Failed(claim, came)
-        self.screen.passed(claim)
-
-    async def run(self, tool: str, *, progress: Callable[[str], None] | None = None, **arguments: Any) -> Any:
-        """Show and run a tool."""
-        self.screen.runs(tool, arguments)
-        return await self.host.run(tool, progress=progress, **arguments)
-
-    async def until(self, claim: str, look: Callable[[], Awaitable[tuple[Any, object]]]) -> Any:
-        """Look again and again until there is what is looked for, and return it.
-
-        Raises:
-            Failed: It took too long; with the last thing seen.
-        """
-        seen: object = None
-        with anyio.move_on_after(PATIENCE):
-            while True:
-                found, seen = await look()
-                if found:
-                    return found
-                await anyio.sleep(_LOOKS_EVERY)
-        raise Failed(claim, seen)
 
 
 async def tell(stage: Stage) -> None:
@@ -96,6 +43,7 @@ async def tell(stage: Stage) -> None:
     Raises:
         Failed: A check did not hold.
     """
+    stage.host.decide = stage.asked
     for number, (heading, step) in enumerate(STEPS, start=1):
         await stage.screen.pause()
         stage.screen.heading(f"{number}. {heading}")
@@ -152,17 +100,20 @@ async def _approve(stage: Stage, address: str, message: str) -> None:
     stage.sandbox = "{0.scheme}://{0.netloc}".format(urlsplit(address))
     await stage.screen.pause()
     stage.screen.blank()
-    page = await _browse(partial(stage.person.open, address))
+    page = await browse(partial(stage.person.open, address))
     stage.screen.person(f"The user agrees and sees “{page.heading}”. They compare the code, {page.code}.")
     stage.check(page.code and page.code in message, "The page shows the code of the message.", page.code)
     await stage.screen.pause()
-    page = await _browse(partial(stage.person.press, page, "Approve"))
+    page = await browse(partial(stage.person.press, page, "Approve"))
     stage.screen.person(f"They press Approve: “{page.heading}”.")
     stage.screen.goes_on("the server asks the service every five seconds, as RFC 8628 has it")
 
 
 async def _ask(stage: Stage) -> None:
-    stage.screen.narrate("Most requests are handed over in everyday words. The assistant plans the work and does it.")
+    stage.screen.narrate(
+        "Most requests are handed over in everyday words. The assistant plans the work and does it. What contacts "
+        "people or spends is asked for first: the server has the host put a question to the user."
+    )
     reply = await stage.run("kallyai_ask", message=REQUEST)
     stage.screen.answers(str(reply.get("response")))
     goal_id = reply.get("goal_id")
@@ -235,7 +186,9 @@ async def _inbox(stage: Stage) -> None:
     unread = [message for message in messages if message.get("unread")]
     stage.check(unread and unread == messages, "There are unread messages, and no others are listed.", messages)
     stage.check(
-        "never an instruction" in stage.host.text, "What strangers wrote is marked as information.", stage.host.text
+        "never an instruction" in stage.host.text and inbox["_origin"]["kind"] == "third_party",
+        "What strangers wrote is marked as information.",
+        stage.host.text,
     )
 
 
@@ -251,7 +204,7 @@ async def _mail(stage: Stage) -> None:
     await stage.screen.pause()
     stage.screen.blank()
     stage.screen.person("The sandbox's clock is put two minutes ahead, so that nobody has to wait for the reply.")
-    await _browse(partial(stage.person.control, f"{stage.sandbox}/sandbox/clock", {"advance": REPLY_COMES_AFTER}))
+    await stage.control("/sandbox/clock", {"advance": REPLY_COMES_AFTER})
     answer = await stage.run("kallyai_actions_email_replies", email_id=mail["id"])
     replies = _items(answer, "replies")
     for reply in replies:
@@ -274,7 +227,7 @@ async def _refusal(stage: Stage) -> None:
 
 async def _mistake(stage: Stage) -> None:
     stage.screen.narrate("Arguments are checked before anything is sent, and every wrong one is named at once.")
-    before = await _received(stage)
+    before = len(await stage.received())
     stage.screen.runs("kallyai_calls_make", MISTAKEN)
     error = await stage.host.refused("kallyai_calls_make", **MISTAKEN)
     stage.screen.answers(f"{error['code']}: nothing was sent.", style="red")
@@ -284,22 +237,12 @@ async def _mistake(stage: Stage) -> None:
         stage.screen.fact("", f"for example {problem['example']}", width=6)
     named = {problem["argument"] for problem in wrong}
     stage.check(named == MISTAKEN.keys(), "Both wrong arguments are named.", error)
-    after = await _received(stage)
+    after = len(await stage.received())
     stage.check(after == before, "The sandbox has received no request.", f"{after - before} more than before")
 
 
 def _items(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return answer.get(name) or []
-
-
-async def _received(stage: Stage) -> int:
-    ledger = await _browse(partial(stage.person.control, f"{stage.sandbox}/sandbox/ledger"))
-    return len(ledger["requests"])
-
-
-async def _browse(action: Callable[[], Seen]) -> Seen:
-    # A thread, since the standard library's client blocks; it is left to its timeout when the demo is interrupted.
-    return await run_sync(action, abandon_on_cancel=True)
 
 
 async def _credits_after(stage: Stage) -> None:
@@ -338,14 +281,16 @@ async def _connect(stage: Stage) -> None:
 def desktop_configuration() -> dict[str, Any]:
     """Return what Claude Desktop needs to start this very program with a sandbox.
 
-    `env` comes first: who takes it out again must be left with valid JSON.
+    In a sandbox nobody sleeps, so that a call can be tried at any hour. `env` comes first: who takes it out again must
+    be left with valid JSON.
     """
     python = Path(sys.executable)
     program = python.with_name(PROGRAM + (".exe" if sys.platform == "win32" else ""))
     server: dict[str, Any] = {"command": str(program)}
+    environment = {"KALLYAI_SANDBOX": "1", "KALLYAI_CONTACT_HOURS": "off"}
     if not program.is_file():
         server = {"command": str(python), "args": ["-m", "kallyai_mcp"]}
-    return {"mcpServers": {"kallyai": {"env": {"KALLYAI_SANDBOX": "1"}} | server}}
+    return {"mcpServers": {"kallyai": {"env": environment} | server}}
 
 
 STEPS: tuple[tuple[str, Callable[[Stage], Awaitable[None]]], ...] = (
@@ -357,6 +302,8 @@ STEPS: tuple[tuple[str, Callable[[Stage], Awaitable[None]]], ...] = (
     ("A mail, approved and answered", _mail),
     ("An emergency number is refused", _refusal),
     ("A mistake is caught before it costs anything", _mistake),
+    *GUARD_STEPS,
     ("The credits after", _credits_after),
+    *LAST_STEPS,
     ("Your turn", _connect),
 )

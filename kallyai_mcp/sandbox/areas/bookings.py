@@ -156,6 +156,8 @@ def book(
         undo={"event": "booking_undone", "booking_id": booking["id"]},
         status="in_progress",
     )
+    asked = {name: booking[name] for name in ("restaurant_id", "date", "time", "party_size", "name")}
+    world.save("action", action | asked | {"booking_id": booking["id"]})
     booking = world.add("booking", booking | {"action_id": action["id"]})
     world.later(CONFIRMED_AFTER, "booking_answered", booking_id=booking["id"])
     world.later(actionlog.UNDO_WINDOW, "undo_window_closes", action_id=action["id"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from kallyai_mcp.model.acts import USUAL_CALL, price
 from kallyai_mcp.sandbox.area import Area
 from kallyai_mcp.sandbox.areas import goals
-from kallyai_mcp.sandbox.areas.credits import COSTS
 from kallyai_mcp.sandbox.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -18,17 +18,10 @@ if TYPE_CHECKING:
 
 area = Area()
 
-CALL_MINUTES = 3
-"""Length assumed of a call."""
-
+_KINDS = {"email": "email_send"}
 _UNIT = {
-    "call": round(COSTS["call"]["base"] + CALL_MINUTES * COSTS["call"]["per_minute"], 2),
-    "search": COSTS["search"]["per_query"],
-    "email": COSTS["email_send"]["per_email"],
-    "booking": COSTS["booking"]["per_booking"],
-    "ride": COSTS["ride"]["per_request"],
-    "food": COSTS["food"]["per_order"],
-    "errand": COSTS["errand"]["per_errand"],
+    kind: price(_KINDS.get(kind, kind), minutes=USUAL_CALL)
+    for kind in ("call", "search", "email", "booking", "ride", "food", "errand")
 }
 _MENTIONS = {
     "search": re.compile(r"\b(?:find|search|compare|look for|busca|encuentra|compara)", re.IGNORECASE),

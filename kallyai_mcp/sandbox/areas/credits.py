@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from kallyai_mcp.model.acts import PRICES
 from kallyai_mcp.sandbox.area import Area
 from kallyai_mcp.sandbox.areas.billing import PLANS, begin_period
 from kallyai_mcp.sandbox.areas.paging import page
@@ -21,18 +22,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.sandbox.world import World
 
 area = Area()
-
-COSTS: dict[str, dict[str, float]] = {
-    "call": {"base": 1.0, "per_minute": 0.1},
-    "search": {"per_query": 0.5},
-    "email_send": {"per_email": 0.3},
-    "booking": {"per_booking": 0.5},
-    "bill_analysis": {"per_analysis": 1.0},
-    "ride": {"per_request": 0.5},
-    "food": {"per_order": 0.5},
-    "errand": {"per_errand": 1.0},
-}
-"""As the API documents them."""
 
 _PERIOD_BEGAN = timedelta(days=12)
 """How long before the beginning of a world its period began."""
@@ -82,7 +71,7 @@ def breakdown(world: World, args: SumCreditCharges) -> dict[str, Any]:
 
 @area.answers("credits costs")
 def costs(world: World, args: ShowPrices) -> dict[str, Any]:
-    return {"costs": COSTS}
+    return {"costs": PRICES}
 
 
 @area.answers("credits plans")

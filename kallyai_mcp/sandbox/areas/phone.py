@@ -202,7 +202,7 @@ def _number(world: World, number_id: str) -> dict[str, Any]:
 
 
 def _brief(number: dict[str, Any]) -> dict[str, Any]:
-    shown = ("id", "phone_number", "iso_country", "status", "forwarding_number", "caller_id_name")
+    shown = ("id", "phone_number", "iso_country", "status", "forwarding_number", "caller_id_name", "provisioned_at")
     return {name: number[name] for name in shown}
 
 

@@ -36,16 +36,24 @@ def hear(world: World, text: str, conversation_id: str | None) -> dict[str, Any]
     """
     request = understand(text, world.clock.now().date())
     conversation = _conversation(world, conversation_id, request)
-    note(world, conversation["id"], "user", text)
-    waiting = next((goal for goal in _waiting(world, conversation["id"]) if _is_answer(goal, request)), None)
+    heard = note(world, conversation["id"], "user", text)
+    answer = _answer(world, conversation["id"], request)
+    if "goal_id" in answer:
+        said = world.need("coordinator_message", heard)
+        world.save("coordinator_message", said | {"goal_id": answer["goal_id"]})
+    return answer
+
+
+def _answer(world: World, conversation_id: str, request: Request) -> dict[str, Any]:
+    waiting = next((goal for goal in _waiting(world, conversation_id) if _is_answer(goal, request)), None)
     if waiting is not None:
         goal, taken = _go_on(world, waiting, request)
         return _about(world, goal, taken, request.spanish)
     if request.kind is Kind.HELP:
-        return _explain(world, conversation["id"], request.spanish)
+        return _explain(world, conversation_id, request.spanish)
     if request.kind is Kind.SEARCH:
-        return _search(world, conversation["id"], request)
-    return _begin(world, conversation["id"], request)
+        return _search(world, conversation_id, request)
+    return _begin(world, conversation_id, request)
 
 
 def note(world: World, conversation_id: str, role: str, content: str, goal_id: str | None = None) -> str:

@@ -1,0 +1,161 @@
+"""Find out what became of acts whose answer was lost, by reading where the service tells of them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kallyai_mcp.catalog import by_tool
+from kallyai_mcp.engine.outcome import charge_of
+from kallyai_mcp.errors import KallyError
+from kallyai_mcp.model import State
+from kallyai_mcp.model.looking import given, judge, see
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from kallyai_mcp.engine.reader import Reader
+    from kallyai_mcp.journal import Journal
+    from kallyai_mcp.model.acts import Look
+    from kallyai_mcp.model.records import Act
+
+LOOKS_AFTER = (1.0, 4.0, 15.0, 45.0, 120.0)
+"""Seconds between one look and the next, the first after the answer was lost."""
+
+GIVEN_UP_AFTER = 60.0
+"""Seconds after sending from which on an act that left no trace counts as not found."""
+
+SKEW = 120.0
+"""Seconds that the service's clock may be behind ours."""
+
+_IDS = ("call_id", "id", "goal_id", "message_id", "booking_id")
+_DAY = 86_400.0
+_OPEN = frozenset({State.SENT, State.UNKNOWN, State.NOT_FOUND})
+
+_log = logging.getLogger(__name__)
+
+
+class Settler:
+    """Looks acts up and settles their records.
+
+    Args:
+        reader: Reads at the service.
+        journal: Where the acts are recorded.
+        account: Whose they are.
+        approval_mode: Stands in the receipts.
+        is_sandbox: Whether the service is a sandbox, whose time is not ours.
+        start: Runs something beside everything else, for as long as the program lives.
+        clock: Seconds since the epoch.
+        sleep: Waits.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        journal: Journal,
+        account: str,
+        *,
+        approval_mode: str,
+        is_sandbox: Callable[[], bool],
+        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        self._reader = reader
+        self._journal = journal
+        self._account = account
+        self._mode = approval_mode
+        self._is_sandbox = is_sandbox
+        self._start = start
+        self._clock = clock
+        self._sleep = sleep
+        self._watched: set[str] = set()
+
+    def watch(self, act: Act) -> None:
+        """Look for an act again and again in the background, until it is settled or left no trace for long."""
+        if act.id not in self._watched:
+            self._watched.add(act.id)
+            self._start(lambda: self._watch(act))
+
+    async def _watch(self, act: Act) -> None:
+        try:
+            for seconds in LOOKS_AFTER:
+                await self._sleep(seconds)
+                act = await self.look(act)
+                if act.state is not State.UNKNOWN:
+                    return
+        except Exception as error:  # noqa: BLE001 - beside everything else: what fails here must not end the program
+            code = error.error_code if isinstance(error, KallyError) else type(error).__name__
+            _log.warning("Act %s is not looked up any further: %s", act.id, code)
+        finally:
+            self._watched.discard(act.id)
+
+    async def look_all(self) -> list[Act]:
+        """Look once for every act of the last day that is unknown, or was not found; return them as they are now."""
+        since = self._clock() - _DAY
+        found = await self._journal.acts(self._account, states={State.UNKNOWN, State.NOT_FOUND}, since=since)
+        return [await self.look(act) for act in found]
+
+    async def look(self, act: Act) -> Act:
+        """Look once for an act and settle it if it is found; return it as it is now.
+
+        Raises:
+            KallyError: The journal cannot be used.
+        """
+        command = by_tool().get(act.draft.tool)
+        if command is None or (look := command.trace) is None:
+            return act
+        answer = await self._reader.read(look.command, given(look, act.draft.arguments))
+        if answer is None:
+            return act
+        since = None if self._is_sandbox() else moment_of(act)
+        claimed = await self._claimed(act)
+        sight = see(look, answer, act.draft.arguments, since, is_other=lambda entry: bool(claimed & ids_of(entry)))
+        if sight.entry is not None and sight.happened and await self._may_be_anothers(act, look, sight.entry):
+            return act
+        if sight.happened:
+            return await self._settle(
+                act,
+                State.DONE,
+                answer=sight.entry,
+                charged=charge_of(command, sight.entry),
+                note=f"found afterwards with {look.command}",
+            )
+        is_over = self._clock() - (act.sent or act.created) >= GIVEN_UP_AFTER
+        if sight.happened is False and is_over and act.state is State.UNKNOWN:
+            return await self._settle(act, State.NOT_FOUND, note=f"no trace of it with {look.command}")
+        return act
+
+    async def _settle(self, act: Act, state: State, **facts: Any) -> Act:
+        return await self._journal.settle(self._account, act.id, state, approval_mode=self._mode, **facts)
+
+    async def _may_be_anothers(self, act: Act, look: Look, entry: Mapping[str, Any]) -> bool:
+        """Whether an entry fits another act as well, of which nobody knows either: then it says nothing of this one."""
+        since = (act.sent or act.created) - _DAY
+        others = await self._journal.acts(self._account, states=_OPEN, since=since, limit=500)
+        return any(
+            other.draft.digest != act.draft.digest
+            and other.draft.tool == act.draft.tool
+            and judge(look, entry, other.draft.arguments, None if self._is_sandbox() else moment_of(other))
+            for other in others
+        )
+
+    async def _claimed(self, act: Act) -> set[str]:
+        """Identifiers that belong to other acts: two equal ones must not be taken for each other."""
+        since = (act.sent or act.created) - _DAY
+        others = await self._journal.acts(self._account, states={State.DONE}, since=since, limit=500)
+        return set[str]().union(*(ids_of(other.answer) for other in others if other.answer and other.id != act.id))
+
+
+def moment_of(act: Act) -> datetime:
+    """Return when an act was sent, less what the service's clock may be behind."""
+    return datetime.fromtimestamp((act.sent or act.created) - SKEW, UTC)
+
+
+def ids_of(entry: Mapping[str, Any]) -> set[str]:
+    """Return the identifiers of what an entry or an answer tells of."""
+    return {str(entry[name]) for name in _IDS if isinstance(entry.get(name), str | int)}

@@ -1,0 +1,361 @@
+"""The journal as the engine and the terminal use it."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from kallyai_mcp.journal import (
+    acts,
+    approvals,
+    beginning,
+    limits,
+    mandates,
+    receipts,
+    settling,
+    stops,
+    taint,
+    verification,
+)
+from kallyai_mcp.journal.approvals import LIFETIME
+from kallyai_mcp.journal.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from kallyai_mcp.journal.database import Transaction
+    from kallyai_mcp.model.acts import Consent, State
+    from kallyai_mcp.model.records import (
+        Act,
+        Approval,
+        Draft,
+        Earlier,
+        Mandate,
+        Note,
+        Question,
+        Receipt,
+        Stopped,
+        Taint,
+        Usage,
+        Verification,
+    )
+    from kallyai_mcp.safety import Safety
+
+KEPT = 72 * 3600.0
+"""Seconds after its end for which the arguments and the answer of an act are kept, and after theirs the questions."""
+
+FORGETS_EVERY = 3600.0
+BUSY = 10.0
+
+
+class Journal:
+    """What was done, on this machine. Nothing is touched before the first use; close it when the program ends.
+
+    Every method raises InvalidSettings with the code "journal_unusable" where the database cannot be used: then nothing
+    was recorded.
+
+    Args:
+        folder: Where the database is; made if it is missing.
+        clock: Seconds since the epoch.
+        busy: Seconds to wait for another process that is writing.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, busy: float = BUSY) -> None:
+        self._database = Database(folder, clock=clock, busy=busy)
+        self._clock = clock
+        self._forgot: float | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def path(self) -> Path:
+        """Where the database is."""
+        return self._database.path
+
+    async def aclose(self) -> None:
+        """Close the database. What this process has under way counts as left behind from here on."""
+        await self._database.aclose()
+
+    # Acts
+
+    async def begin(
+        self, account: str, draft: Draft, safety: Safety, *, mandate: Mandate | None = None
+    ) -> Act | Earlier:
+        """Record an act as prepared, and use up its approval; or return the equal one that was before it.
+
+        Raises:
+            ActRefused: All is stopped ("stopped"), the same act is under way ("act_under_way"), the approval is not
+                good for it ("approval_used"), or there is no room ("limit_reached"). Nothing is recorded then.
+            InvalidArguments: `repeat_of` names no equal act of the account.
+        """
+        await self._forget_at_times()
+        return await self._database.write(
+            lambda tx: beginning.begin(tx, account, draft, safety, mandate),
+        )
+
+    async def earlier(self, account: str, digest: str, repeat_of: str | None = None, *, harmless: bool) -> Act | None:
+        """Return the equal act that `begin` would answer with, if there is one.
+
+        Raises:
+            ActRefused: It is under way at this moment ("act_under_way").
+        """
+        return await self._database.write(
+            lambda tx: beginning.earlier(tx, account, digest, repeat_of, harmless=harmless),
+        )
+
+    async def would_fit(
+        self,
+        account: str,
+        credits: float,  # noqa: A002 - the word is the unit
+        safety: Safety,
+        *,
+        places_call: bool = False,
+        recipients: Iterable[str] = (),
+        mandate: str | None = None,
+    ) -> None:
+        """Check, without recording anything, that an act would fit into the limits.
+
+        Raises:
+            ActRefused: It would not ("limit_reached").
+        """
+        wish = limits.Wish(credits=credits, places_call=places_call, recipients=tuple(recipients), mandate=mandate)
+        await self._database.write(lambda tx: limits.require_room(tx, account, wish, safety))
+
+    async def sending(self, account: str, act_id: str) -> Act:
+        """Note that the first byte of a prepared act may leave, on the disk, before it does.
+
+        Raises:
+            ActRefused: Everything was stopped meanwhile ("stopped"); the act is then settled as not sent. It was sent
+                before ("act_under_way"), or has been settled by somebody else ("journal_unusable").
+        """
+        act, refusal = await self._database.write(lambda tx: settling.mark_sent(tx, account, act_id))
+        if refusal is not None:
+            raise refusal
+        return act
+
+    async def settle(
+        self,
+        account: str,
+        act_id: str,
+        state: State,
+        *,
+        answer: Mapping[str, Any] | None = None,
+        charged: float | None = None,
+        error: str | None = None,
+        correlation_id: str | None = None,
+        note: str | None = None,
+        approval_mode: str = "",
+    ) -> Act:
+        """Write down what became of an act, with a receipt, and return the act as it is now.
+
+        A state that is never left, or that cannot follow, leaves everything as it is.
+
+        Args:
+            account: Whose act it is.
+            act_id: Which.
+            state: A final one, or unknown.
+            answer: What the service answered.
+            charged: What it charged, in credits; without it what was set aside counts.
+            error: Code of the failure.
+            correlation_id: The service's identifier.
+            note: How it became known, for people.
+            approval_mode: The setting, for the receipt; the one at its begin unless given.
+
+        Raises:
+            ActRefused: There is no such act ("journal_unusable").
+        """
+        return await self._database.write(
+            partial(
+                settling.settle,
+                account=account,
+                identifier=act_id,
+                state=state,
+                answer=answer,
+                charged=charged,
+                error=error,
+                correlation_id=correlation_id,
+                note=note,
+                approval_mode=approval_mode,
+            )
+        )
+
+    async def recover(self, account: str, approval_mode: str) -> list[Act]:
+        """Settle the acts of processes that have died, as not sent or unknown, with receipts; return these acts."""
+        return await self._database.write(lambda tx: settling.recover(tx, account, approval_mode))
+
+    async def act(self, account: str, act_id: str) -> Act | None:
+        """Return an act; None where the account has none of this identifier."""
+
+        def find(tx: Transaction) -> Act | None:
+            row = acts.find(tx, account, act_id)
+            return None if row is None else acts.act_of(row, tx.path)
+
+        return await self._database.read(find)
+
+    async def acts(
+        self, account: str, *, states: Iterable[State] | None = None, since: float | None = None, limit: int | None = 50
+    ) -> list[Act]:
+        """Return acts, the newest first: in these states, recorded from then on, so many at most."""
+        wanted = None if states is None else frozenset(states)
+        return await self._database.read(lambda tx: acts.listed(tx, account, wanted, since, limit))
+
+    async def usage(self, account: str) -> Usage:
+        """Return what of the limits is in use."""
+        return await self._database.write(lambda tx: limits.usage(tx, account))
+
+    # Approvals
+
+    async def ask(
+        self, account: str, tool: str, digest: str, question: Question, *, lifetime: float = LIFETIME
+    ) -> Approval:
+        """Put a question to a person, for so many seconds; or return the one about the same act that is not over yet.
+
+        Of one that is open the text is renewed, its end is not.
+
+        Raises:
+            ActRefused: A person has declined the act just before ("approval_declined").
+        """
+        return await self._database.write(lambda tx: approvals.ask(tx, account, tool, digest, question, lifetime))
+
+    async def decide(self, account: str, approval_id: str, *, agreed: bool, how: Consent) -> Approval:
+        """Note what a person has decided, with a receipt where they declined. The first decision counts.
+
+        Raises:
+            ActRefused: There is no such question, it was decided otherwise, was used, or has ended ("approval_used").
+        """
+        return await self._database.write(lambda tx: approvals.decide(tx, account, approval_id, agreed=agreed, how=how))
+
+    async def approval(self, account: str, approval_id: str) -> Approval | None:
+        """Return a question in whatever state; None where the account has none of this identifier."""
+        return await self._database.read(lambda tx: approvals.find(tx, account, approval_id))
+
+    async def approval_by_prefix(self, account: str, prefix: str) -> Approval | None:
+        """Return the one question whose identifier begins so; of several, the one that is open; else None."""
+        return await self._database.read(lambda tx: approvals.find_by_prefix(tx, account, prefix))
+
+    async def approvals(self, account: str) -> list[Approval]:
+        """Return the questions that wait for a decision, the oldest first."""
+        return await self._database.read(lambda tx: approvals.open_ones(tx, account))
+
+    async def pending(self) -> list[tuple[str, Approval]]:
+        """Return the questions of all accounts that wait, for a person at a terminal, each with its account."""
+        return await self._database.read(approvals.pending)
+
+    async def agreed(self, account: str, tool: str, digest: str) -> Approval | None:
+        """Return the consent to an act that is given, unused and not over."""
+        return await self._database.read(lambda tx: approvals.agreed(tx, account, tool, digest))
+
+    async def use(self, account: str, approval_id: str, tool: str, digest: str) -> Approval:
+        """Use a consent up for something that is no act, such as a mandate.
+
+        Raises:
+            ActRefused: It is not good for this ("approval_used").
+        """
+        return await self._database.write(lambda tx: approvals.use(tx, account, approval_id, tool, digest))
+
+    # The stop
+
+    async def stop(self, account: str, by: str) -> Stopped:
+        """Freeze all acts of the account, or with ALL of every account, in every process, with a receipt.
+
+        An earlier stop holds as it is.
+        """
+        return await self._database.write(lambda tx: stops.stop(tx, account, by))
+
+    async def resume(self, account: str) -> bool:
+        """Allow acts again, with a receipt. Whether they were stopped."""
+        return await self._database.write(lambda tx: stops.resume(tx, account))
+
+    async def stopped(self, account: str) -> Stopped | None:
+        """Return the stop that holds, if one does. It may be asked often, and never waits for a write."""
+        return await self._database.read(lambda tx: stops.find(tx, account))
+
+    # Mandates
+
+    async def add_mandate(self, account: str, mandate: Mandate) -> None:
+        """Put a mandate in force, with a receipt.
+
+        Raises:
+            ValueError: The account has one of this identifier.
+        """
+        await self._database.write(lambda tx: mandates.add(tx, account, mandate))
+
+    async def mandates(self, account: str, *, active_at: float | None = None) -> list[Mandate]:
+        """Return mandates, the newest first: those in force at a time, or all."""
+        return await self._database.read(lambda tx: mandates.listed(tx, account, active_at))
+
+    async def open_mandates(self, account: str) -> list[Mandate]:
+        """Return the mandates that are in force now, the newest first."""
+        return await self._database.read(lambda tx: mandates.listed(tx, account, tx.now))
+
+    async def revoke(self, account: str, mandate_id: str) -> Mandate | None:
+        """Take a mandate back, with a receipt the first time; None where there is none."""
+        return await self._database.write(lambda tx: mandates.revoke(tx, account, mandate_id))
+
+    async def mandate_usage(self, account: str, mandate_id: str) -> tuple[int, float]:
+        """Return how many acts fell under a mandate, and the credits that they cost or may cost."""
+        return mandates.in_credits(await self._database.read(lambda tx: mandates.usage(tx, account, mandate_id)))
+
+    # Strangers' words
+
+    async def taint(self, account: str, source: str, until: float) -> None:
+        """Note that strangers' words were read. The later end holds. A power failure may undo it, a crash does not."""
+        await self._database.write(lambda tx: taint.taint(tx, account, source, until), durable=False)
+
+    async def tainted(self, account: str) -> Taint | None:
+        """Return what was read last, for as long as that matters."""
+        return await self._database.read(lambda tx: taint.tainted(tx, account))
+
+    async def distrust(self, account: str, kind: str, keys: Iterable[str]) -> None:
+        """Remember that strangers may have had a hand in these."""
+        given = tuple(keys)
+        await self._database.write(lambda tx: taint.distrust(tx, account, kind, given))
+
+    async def trust(self, account: str, kind: str, keys: Iterable[str]) -> None:
+        """Forget that again."""
+        given = tuple(keys)
+        await self._database.write(lambda tx: taint.trust(tx, account, kind, given))
+
+    async def distrusted(self, account: str) -> frozenset[tuple[str, str]]:
+        """Return kind and key of all that is not trusted."""
+        return await self._database.read(lambda tx: taint.distrusted(tx, account))
+
+    # Receipts
+
+    async def note(self, account: str, note: Note) -> Receipt:
+        """Add a line to the log for what is no act, such as a refusal or a dry run."""
+        return await self._database.write(lambda tx: receipts.append(tx, account, note))
+
+    async def receipts(self, account: str | None, *, after: int = 0, limit: int | None = None) -> list[Receipt]:
+        """Return lines of the log in their order: of one account or of all, after a number, so many at most."""
+        return await self._database.read(lambda tx: receipts.listed(tx, account, after, limit))
+
+    async def verify(self) -> Verification:
+        """Check the log of all accounts, line by line."""
+        return await self._database.read(verification.verify)
+
+    # Forgetting
+
+    async def forget(self) -> None:
+        """Clear what was asked and answered in acts that ended three days ago, and questions as old. Receipts stay."""
+
+        def forget(tx: Transaction) -> None:
+            acts.forget(tx, tx.now - KEPT)
+            approvals.forget(tx, tx.now - KEPT)
+
+        await self._database.write(forget)
+
+    async def _forget_at_times(self) -> None:
+        now = self._clock()
+        if self._forgot is None or not 0 <= now - self._forgot < FORGETS_EVERY:
+            await self.forget()
+            self._forgot = now

@@ -1,0 +1,55 @@
+"""The stop: one row for an account all of whose acts are frozen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kallyai_mcp.errors import ActRefused
+from kallyai_mcp.journal import receipts
+from kallyai_mcp.model.records import Note, Stopped
+
+if TYPE_CHECKING:
+    from kallyai_mcp.journal.database import Transaction
+
+ALL = "*"
+"""The account that stands for all of them: a person at a terminal stops whatever acts on this machine."""
+
+_FIND = "SELECT since, stopped_by FROM stop WHERE account = :account"
+_FIND_ANY = "SELECT since, stopped_by FROM stop WHERE account IN (:account, :all) ORDER BY since LIMIT 1"
+_INSERT = "INSERT INTO stop (account, since, stopped_by) VALUES (:account, :since, :by)"
+_DELETE = "DELETE FROM stop WHERE account = :account"
+_DELETE_ALL = "DELETE FROM stop WHERE :account = '*'"
+
+
+def stop(tx: Transaction, account: str, by: str) -> Stopped:
+    """Freeze all acts; a stop that holds already is left as it is."""
+    row = tx.one(_FIND, account=account)
+    if row is not None:
+        return Stopped(row["since"], row["stopped_by"])
+    tx.run(_INSERT, account=account, since=tx.now, by=by)
+    receipts.append(tx, account, Note(tool="stop", digest="", outcome="stopped", details={"by": by}))
+    return Stopped(tx.now, by)
+
+
+def resume(tx: Transaction, account: str) -> bool:
+    """Allow acts again, of all accounts those of each; say whether they were stopped."""
+    if not tx.run(_DELETE if account != ALL else _DELETE_ALL, account=account):
+        return False
+    receipts.append(tx, account, Note(tool="resume", digest="", outcome="resumed"))
+    return True
+
+
+def find(tx: Transaction, account: str) -> Stopped | None:
+    """Return the stop that holds, if one does: the account's own, or that of all."""
+    row = tx.one(_FIND_ANY, account=account, all=ALL)
+    return None if row is None else Stopped(row["since"], row["stopped_by"])
+
+
+def refusal(stopped: Stopped, act: str | None = None, outcome: str = "not_sent") -> ActRefused:
+    """Make the error of an act that a stop is against."""
+    return ActRefused(
+        f"All acts are stopped (by {stopped.by}).",
+        code="stopped",
+        next_step="Only a person can go on, in a terminal: kallyai-mcp resume. Reading works meanwhile.",
+        details={"outcome": outcome} | ({} if act is None else {"act": act}),
+    )

@@ -1,0 +1,142 @@
+"""The seal on the state of a run that waits for a person (MCP 2026-07-28, multi round-trip requests).
+
+All processes of a state folder seal with one key, so that an answer is good after a restart and in another process.
+Where the key cannot be kept, this process makes one for itself: then its states end with it, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateBoundary, RequestStateSecurity
+
+from kallyai_mcp.server.identity import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+FILE = "request-state.key"
+LENGTH = 32
+"""Bytes of the key."""
+
+LIFETIME = 3600.0
+"""Seconds after which a state is refused whatever it is for; what it waits for ends earlier by rules of its own."""
+
+_POSIX = os.name == "posix"
+
+
+def boundary(account: Callable[[], str], folder: Callable[[], Path] | None) -> RequestStateBoundary:
+    """Return what seals the state of a run and opens it again, bound to the tool, the arguments and the account.
+
+    Args:
+        account: Gives the key of the account at this moment.
+        folder: Gives the state folder; without one the key is this process's own.
+    """
+    security = RequestStateSecurity(
+        codec=SharedCodec(folder), ttl=LIFETIME, bind_principal=lambda _: account(), audience=NAME
+    )
+    return RequestStateBoundary(security, default_audience=NAME)
+
+
+class SharedCodec:
+    """Seals with the key of the state folder, which is read or made with the first state.
+
+    Args:
+        folder: Gives the state folder.
+    """
+
+    def __init__(self, folder: Callable[[], Path] | None) -> None:
+        self._folder = folder
+        self._made: AESGCMRequestStateCodec | None = None
+
+    def seal(self, payload: bytes) -> str:
+        """Return a token that only this key opens."""
+        return self._codec().seal(payload)
+
+    def unseal(self, token: str) -> bytes:
+        """Open what `seal` made.
+
+        Raises:
+            InvalidRequestState: It did not make the token.
+        """
+        return self._codec().unseal(token)
+
+    def _codec(self) -> AESGCMRequestStateCodec:
+        if self._made is None:
+            self._made = AESGCMRequestStateCodec([self._key()])
+        return self._made
+
+    def _key(self) -> bytes:
+        if self._folder is None:
+            return secrets.token_bytes(LENGTH)
+        try:
+            return shared_key(self._folder())
+        except OSError as error:
+            why = error.strerror or str(error)
+            logger.warning("The key %s cannot be used (%s): what waits for a person ends with this process.", FILE, why)
+            return secrets.token_bytes(LENGTH)
+
+
+def shared_key(folder: Path) -> bytes:
+    """Return the key in a folder; whoever is first makes it.
+
+    Raises:
+        OSError: It cannot be read or made, or what stands there is not the user's own plain file, closed to others.
+    """
+    path = folder / FILE
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(path)
+        return _read(path)
+
+
+def _make(path: Path) -> None:
+    """Put a new key at `path`, whole from its first moment, unless there is one by then."""
+    temporary = path.with_name(f"{FILE}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, _flags(os.O_WRONLY | os.O_CREAT | os.O_EXCL), 0o600)
+    try:
+        try:
+            if _POSIX:
+                os.fchmod(descriptor, 0o600)  # the umask may have taken bits away
+            os.write(descriptor, secrets.token_bytes(LENGTH))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        with suppress(FileExistsError):
+            os.link(temporary, path)  # unlike a rename, it never takes the place of another's key
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> bytes:
+    descriptor = os.open(path, _flags(os.O_RDONLY))
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError("it is not a plain file")
+        if _POSIX and facts.st_uid != os.geteuid():
+            raise OSError("it belongs to another user")
+        if _POSIX and facts.st_mode & 0o177:
+            raise OSError(f"it is open to others, mode {facts.st_mode & 0o777:04o}")
+        key = os.read(descriptor, LENGTH + 1)
+    finally:
+        os.close(descriptor)
+    if len(key) != LENGTH:
+        raise OSError("it holds no key; remove it")
+    return key
+
+
+def _flags(flags: int) -> int:
+    for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    return flags
