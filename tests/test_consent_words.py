@@ -75,10 +75,11 @@ async def test_no_words_of_a_model_approve(version: str, elicits: bool) -> None:
             state = f"consent:{first}:{hashlib.sha256(QUESTION.text().encode()).hexdigest()}"
             for words in WORDS:
                 given: dict[str, Any] = {"name": TOOL, "arguments": MAIL} | filled(words, id=first, state=state)
-                await host.ask("tools/call", given)
+                last = await host.ask("tools/call", given)
                 await host.send({"id": first, "result": {"action": "accept"}})
                 await anyio.wait_all_tasks_blocked()
                 assert engine.done == [], words
+                await host.send({"method": "notifications/cancelled", "params": {"requestId": last}})
             group.cancel_scope.cancel()
     assert engine.tries > len(NAMES) * len(YES)
     assert {approval.decision for approval in engine.book.approvals.values()} == {None}

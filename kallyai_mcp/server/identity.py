@@ -19,8 +19,10 @@ itself; follow the goal it opens with kallyai_coord_goal and kallyai_notificatio
 (numbers), actions (calendar, bookings, bills, rides, food, errands, mail), messages, email, channels, outreach, \
 search, budget, credits, subscription, referrals.
 - Before anything that contacts people, spends, or cannot be undone, be sure the user wants exactly that; \
-kallyai_budget_estimate tells the price, kallyai_credits_balance what is left. Never repeat such a run because its \
-answer is missing: look first whether it happened.
+kallyai_budget_estimate tells the price, kallyai_credits_balance what is left, dry_run what would be sent. The user is \
+asked by this server. If a tool answers with an address to approve at, show it, and run the same tool again afterwards.
+- Never repeat such a run because its answer is missing: kallyai_acts tells what became of it. kallyai_stop ends \
+everything. kallyai_mandate has the user agree once to several like acts.
 - Where nobody is signed in, a tool has the user sign in. If it answers with an address and a code instead, show the \
 user both, and run the same tool again once they have approved.
 - Phone numbers are in international form (+12025550143). Ids come from the matching list tool.
