@@ -41,11 +41,20 @@ async def refresh_for_ever(path: Path, origin: str, ready: int) -> None:
         token = await session.renew(token)
 
 
-async def warm_up(path: Path, origin: str) -> None:
-    """Have everything imported before the forks, so that the kills meet refreshes."""
+async def warm_up(path: Path, origin: str) -> float:
+    """Have everything imported before the forks, so that the kills meet refreshes; return how long one takes."""
+    began = 0.0
     session = Session(Settings(token_file=path, api_url=origin, state_dir=path.parent / "state"))
     for _ in range(3):
+        began = time.monotonic()
         await session.renew(await session.token() or "")
+    return time.monotonic() - began
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Tell one file from the next; the number alone is given out again after two saves."""
+    facts = path.stat()
+    return facts.st_ino, facts.st_mtime_ns
 
 
 def look(path: Path) -> str:
@@ -64,10 +73,9 @@ def main(name: str, origin: str, kills: str, seed: str) -> None:
     chance = random.Random(seed)  # noqa: S311 - decides when a child is killed
     found: Counter[str] = Counter()
     TokenFile(path, SystemClock()).replace(TokenPair("at-0", "rt-0", 2e9))
-    if origin != "-":
-        anyio.run(warm_up, path, origin)
+    longest = 0.008 if origin == "-" else max(0.09, 4 * anyio.run(warm_up, path, origin))
     for _ in range(int(kills)):
-        before = path.stat().st_ino
+        before = stamp(path)
         ready, told = os.pipe()
         child = os.fork()
         if child == 0:
@@ -77,13 +85,13 @@ def main(name: str, origin: str, kills: str, seed: str) -> None:
             os._exit(0)
         if origin != "-":
             os.read(ready, 1)
-        time.sleep(chance.uniform(0.001, 0.008 if origin == "-" else 0.09))
+        time.sleep(chance.uniform(0.001, longest))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(ready)
         os.close(told)
         found[look(path)] += 1
-        found["saved meanwhile"] += path.stat().st_ino != before
+        found["saved meanwhile"] += stamp(path) != before
         names = {entry.name for entry in path.parent.iterdir()}
         found["half done"] += "token.json.tmp" in names
         found["stray"] += len(names - MAY_STAY)
