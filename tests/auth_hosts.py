@@ -60,11 +60,11 @@ def signed_in(folder: Path, origin: str, count: int) -> Generator[list[Host]]:
         yield hosts
 
 
-def ask(hosts: Sequence[Host], runs: int) -> None:
-    """Begin so many runs in each server, reads and writes in turn, without waiting for any. No two writes are equal."""
+def ask(hosts: Sequence[Host], runs: int, *, writes: bool = True) -> None:
+    """Begin so many runs in each server, without waiting for any: reads and, in turn, writes, no two of them equal."""
     for number in range(runs):
         for host in hosts:
-            if number % 2:
+            if writes and number % 2:
                 host.ask_tool(WRITE, {"description": f"Collect parcel {next(_orders)} from the post office"})
             else:
                 host.ask_tool(*READ)

@@ -13,7 +13,7 @@ FLOORS = (
     {"errors", "settings", "setting", "safety", "privacy", "logs", "pipes", "readers", "visible", "markup"},
     {"model"},
     {"commands", "examples"},
-    {"catalog", "policy", "api", "auth", "journal"},
+    {"catalog", "policy", "api", "auth", "journal", "finder"},
     {"engine"},
     {"server", "sandbox", "export", "cli"},
     {"app", "__main__"},

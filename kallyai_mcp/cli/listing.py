@@ -35,6 +35,31 @@ def print_names(tools: list[dict[str, Any]]) -> None:
     sys.stdout.write("".join(f"{tool['name']}\n" for tool in tools))
 
 
+def found_tools(tools: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
+    """Return those that do what somebody wants, the likeliest first."""
+    from kallyai_mcp.finder import Finder
+
+    served = {tool["name"]: tool for tool in tools}
+    commands = [command for command in all_commands() if command.tool in served]
+    return [served[found.command.tool] for found in Finder(commands).find(words)]
+
+
+def print_found(tools: list[dict[str, Any]]) -> None:
+    """Print names and descriptions in their order."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not tools:
+        emit(Text("No tool was found for these words."), sys.stderr)
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for tool in tools:
+        table.add_row(Text(tool["name"]), Text(visible(str(tool["description"]).partition(". ")[0].rstrip(".") + ".")))
+    emit(table, sys.stdout)
+
+
 def print_tools(tools: list[dict[str, Any]]) -> None:
     """Print name, title and effects of every tool, by domain."""
     from rich import box

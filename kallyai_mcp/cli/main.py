@@ -140,11 +140,15 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
         case "approve" | "resume" | "audit" | "mandates":
             return _oversee(subcommand, parsed, settings, program, as_json=as_json)
         case "tools":
-            from kallyai_mcp.cli.listing import print_names, print_tools
+            from kallyai_mcp.cli.listing import found_tools, print_found, print_names, print_tools
 
             tools = program.tools()
+            if parsed.find is not None:
+                tools = found_tools(tools, parsed.find)
             if as_json:
                 print_json(tools)
+            elif parsed.find is not None and not parsed.names:
+                print_found(tools)
             else:
                 (print_names if parsed.names else print_tools)(tools)
             return DONE

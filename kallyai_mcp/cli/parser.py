@@ -277,8 +277,11 @@ def _status(parser: Parser) -> None:
 
 
 def _tools(parser: Parser) -> None:
-    parser.epilog = examples(f"{PROGRAM} tools", f"{PROGRAM} tools --names | grep calls", f"{PROGRAM} tools --json")
+    parser.epilog = examples(
+        f"{PROGRAM} tools", f"{PROGRAM} tools --find 'move my dentist call to Friday'", f"{PROGRAM} tools --json"
+    )
     parser.add_argument("--names", action="store_true", help="Print the names only, one a line.")
+    parser.add_argument("--find", metavar="WORDS", help="Only those for what you want: in English, Spanish or Chinese.")
     finish(parser, "tools", "Print the definitions as JSON.")
 
 
