@@ -195,6 +195,8 @@ async def running(settings: Settings) -> AsyncGenerator[App]:
 async def serve(settings: Settings, pipes: Pipes) -> None:
     """Serve one host over its pipes until it leaves."""
     from kallyai_mcp.server import build_server, load_tools, serve_stdio
+    from kallyai_mcp.server.people import OnePerson, Person
+    from kallyai_mcp.server.seal import SharedCodec
 
     app = App(settings)
     group: TaskGroup | None = None
@@ -211,15 +213,9 @@ async def serve(settings: Settings, pipes: Pipes) -> None:
         group = living
         app.live_in(living)
 
-    server = build_server(
-        load_tools(),
-        app.engine,
-        sign_in=app.sign_in,
-        consents=app.consents,
-        account=app.account,
-        state_folder=lambda: settings.state_folder,
-        started=started,
-    )
+    person = Person(app.engine, sign_in=app.sign_in, consents=app.consents)
+    codec = SharedCodec(lambda: settings.state_folder)
+    server = build_server(load_tools(), OnePerson(person, app.account), codec=codec, started=started)
     await serve_stdio(server, pipes, tasks=tasks, close=app.aclose)
 
 

@@ -20,7 +20,8 @@ from mcp_types import ElicitResult
 
 from kallyai_mcp.errors import ActRefused, ApprovalRequired
 from kallyai_mcp.model.records import Approval, Question
-from kallyai_mcp.server import build_server, load_tools
+from kallyai_mcp.server import build_server, load_tools, people
+from kallyai_mcp.server.seal import SharedCodec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -164,14 +165,9 @@ def serve(engine: Engine, folder: Path | None = None, **more: Any) -> Server[Any
     async def give_book() -> Book:
         return engine.book
 
-    return build_server(
-        TOOLS,
-        give_engine,
-        consents=give_book,
-        account=lambda: engine.account,
-        state_folder=None if folder is None else lambda: folder,
-        **more,
-    )
+    codec = None if folder is None else SharedCodec(lambda: folder)
+    served = people.Person(give_engine, consents=give_book, **more)
+    return build_server(TOOLS, people.OnePerson(served, lambda: engine.account), codec=codec)
 
 
 class Person:

@@ -28,6 +28,7 @@ from kallyai_mcp.engine import Engine
 from kallyai_mcp.engine.parts import Parts
 from kallyai_mcp.model import Defaults
 from kallyai_mcp.server import build_server, load_tools
+from kallyai_mcp.server.people import OnePerson, Person
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ async def serving(origin: str, deadlines: Deadlines | None = None) -> AsyncGener
             async def consents() -> Consents:
                 return parts.consents
 
-            yield build_server(load_tools(), give, consents=consents)
+            yield build_server(load_tools(), OnePerson(Person(give, consents=consents)))
             await parts.aclose()
 
 

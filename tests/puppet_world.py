@@ -15,7 +15,7 @@ from puppet_disguises import Order, clean, orders_in, read_numbers, strings_of
 from shifted_app import ShiftedApp
 
 from kallyai_mcp.safety import ALL_DAY, Safety
-from kallyai_mcp.server import build_server, load_tools
+from kallyai_mcp.server import build_server, load_tools, people
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,13 +115,10 @@ async def hosted(origin: str, approval: str, era: str, person: Person | None) ->
         credentials=DEFAULTS.credentials,
     )
     host = Host(settings, person)
-    server = build_server(
-        load_tools(),
-        lambda: host.app.engine(),
-        sign_in=lambda: host.app.sign_in(),
-        consents=lambda: host.app.consents(),
-        account=lambda: host.app.account(),
+    served = people.Person(
+        lambda: host.app.engine(), sign_in=lambda: host.app.sign_in(), consents=lambda: host.app.consents()
     )
+    server = build_server(load_tools(), people.OnePerson(served, lambda: host.app.account()))
     async with Client(server, mode=ERAS[era], elicitation_callback=person) as client:
         host.client = client
         yield host

@@ -23,7 +23,7 @@ from kallyai_mcp.sandbox import tokens
 from kallyai_mcp.sandbox.serve import SandboxOptions, Served
 from kallyai_mcp.sandbox.serve import serving as serving_sandbox
 from kallyai_mcp.sandbox.signin import set_options
-from kallyai_mcp.server import build_server, load_tools
+from kallyai_mcp.server import build_server, load_tools, people
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ async def house(folder: Path, **settings: Any) -> AsyncGenerator[House]:
             async def give_sign_in() -> SignIn:
                 return sign_in
 
-            server = build_server(load_tools(), give_engine, sign_in=give_sign_in)
+            server = build_server(load_tools(), people.OnePerson(people.Person(give_engine, sign_in=give_sign_in)))
             yield House(server, sandbox, sign_in, session, clock, opened)
             await sign_in.close()
             await parts.aclose()

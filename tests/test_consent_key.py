@@ -62,7 +62,7 @@ def test_nothing_touches_the_disk_before_the_first_state(tmp_path: Path) -> None
         asked.append("folder")
         return tmp_path / "state"
 
-    made = seal.boundary(lambda: "one", folder)
+    made = seal.boundary(lambda _: "one", SharedCodec(folder))
     assert (asked, list(tmp_path.iterdir())) == ([], [])
     made._security.codec.seal(b"x")  # pyright: ignore[reportPrivateUsage] - the SDK gives no other access
     made._security.codec.seal(b"y")  # pyright: ignore[reportPrivateUsage] - the SDK gives no other access

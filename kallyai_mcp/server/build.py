@@ -20,21 +20,18 @@ from mcp_types import (
 from kallyai_mcp import __version__
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.server import answer, identity
-from kallyai_mcp.server.consent import ConsentDesk
 from kallyai_mcp.server.reports import Reports
 from kallyai_mcp.server.seal import boundary
-from kallyai_mcp.server.sign_in import SignInDesk
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Callable
 
     from mcp.server.context import ServerRequestContext
+    from mcp.server.request_state import RequestStateCodec
     from mcp_types import PaginatedRequestParams
 
-    from kallyai_mcp.auth.sign_in import SignIn
-    from kallyai_mcp.engine import Engine, Result
-    from kallyai_mcp.server.consent import Consents
+    from kallyai_mcp.engine import Result
+    from kallyai_mcp.server.people import People
 
 logger = logging.getLogger(__name__)
 
@@ -44,28 +41,19 @@ LIST_LIFETIME_MS = 3_600_000
 
 def build_server(
     tools: list[dict[str, Any]],
-    engine: Callable[[], Awaitable[Engine]],
+    people: People,
     *,
-    sign_in: Callable[[], Awaitable[SignIn]] | None = None,
-    consents: Callable[[], Awaitable[Consents]] | None = None,
-    account: Callable[[], str] = lambda: "",
-    state_folder: Callable[[], Path] | None = None,
+    codec: RequestStateCodec | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Server[Any]:
     """Return a server for every version of the protocol that the SDK speaks.
 
     Args:
         tools: Definitions to list, in this order; only these can be run.
-        engine: Gives the engine; called with the first run, so that a list needs none.
-        sign_in: Gives the account's sign-in, for runs that miss one; without it they fail.
-        consents: Gives what the account's people are asked, for runs that need consent; without it they fail.
-        account: Gives the key of the account, to which the state of a run that waits for a person is bound.
-        state_folder: Gives the folder of the key under which such a state is sealed; without it only this object opens
-            what it has sealed. Called with the first state.
+        people: Tells whose call it is.
+        codec: Seals the state of a run that waits for a person; without it only this object opens what it has sealed.
         started: Called with the first list or run.
     """
-    desk = None if sign_in is None else SignInDesk(sign_in)
-    consent = None if consents is None else ConsentDesk(consents)
     schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -86,9 +74,11 @@ def build_server(
             from kallyai_mcp import catalog
 
             command = catalog.find(params.name)
+            person = await people.person(ctx)
+            desk, consent = person.sign_in, person.consent
 
             async def run() -> Result:
-                return await (await engine()).run(command, params.arguments or {}, progress=reports)
+                return await (await person.engine()).run(command, params.arguments or {}, progress=reports)
 
             async def signed_in(params: CallToolRequestParams, until: float | None) -> Result | InputRequiredResult:
                 return await (run() if desk is None else desk.run(ctx, params, run, until))
@@ -125,8 +115,6 @@ def build_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    if consent is not None:
-        server.lifespan = consent.living
-    if desk is not None or consent is not None:
-        server.middleware.append(boundary(account, state_folder))
+    server.lifespan = people.living
+    server.middleware.append(boundary(people.account, codec))
     return server

@@ -11,7 +11,7 @@ import os
 import secrets
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateBoundary, RequestStateSecurity
 
@@ -20,6 +20,9 @@ from kallyai_mcp.server.identity import NAME
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.request_state import RequestStateCodec
 
 logger = logging.getLogger(__name__)
 
@@ -33,15 +36,17 @@ LIFETIME = 3600.0
 _POSIX = os.name == "posix"
 
 
-def boundary(account: Callable[[], str], folder: Callable[[], Path] | None) -> RequestStateBoundary:
+def boundary(
+    account: Callable[[ServerRequestContext[Any]], str], codec: RequestStateCodec | None
+) -> RequestStateBoundary:
     """Return what seals the state of a run and opens it again, bound to the tool, the arguments and the account.
 
     Args:
-        account: Gives the key of the account at this moment.
-        folder: Gives the state folder; without one the key is this process's own.
+        account: Gives the key of the caller's account at this moment.
+        codec: Seals; without one with a key of this object's own.
     """
     security = RequestStateSecurity(
-        codec=SharedCodec(folder), ttl=LIFETIME, bind_principal=lambda _: account(), audience=NAME
+        codec=codec or SharedCodec(None), ttl=LIFETIME, bind_principal=account, audience=NAME
     )
     return RequestStateBoundary(security, default_audience=NAME)
 
@@ -50,7 +55,7 @@ class SharedCodec:
     """Seals with the key of the state folder, which is read or made with the first state.
 
     Args:
-        folder: Gives the state folder.
+        folder: Gives the state folder, with the first state; without one the key is this object's own.
     """
 
     def __init__(self, folder: Callable[[], Path] | None) -> None:
