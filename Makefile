@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full check bench lint types generated lock schemas dist clean setup
+# Clients by other people, for the tests: each set in an environment of its own, locked like ours.
+CLIENTS := $(VENV)/clients/.installed
+
+.PHONY: clients demo test test-full check bench lint types generated lock schemas dist clean setup
 PACE ?= 1
 
 setup: $(STAMP)
@@ -17,15 +20,27 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(STAMP)
 
+clients: $(CLIENTS)
+
+$(CLIENTS): $(STAMP) tests/clients/python/old.lock tests/clients/python/new.lock tests/clients/node/package-lock.json
+	@echo "Setting up the clients of the tests, once; this takes about two minutes."
+	@for name in old new; do \
+	  $(PYTHON) -m venv $(VENV)/clients/$$name && \
+	  $(VENV)/clients/$$name/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	    -r tests/clients/python/$$name.lock || exit 1; \
+	done
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm ci --prefix tests/clients/node --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $(CLIENTS)
+
 demo: setup
 	@$(BIN)/kallyai-mcp demo --pace $(PACE)
 
-test: setup
+test: setup clients
 	@.ci/browser
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 # The same tests with all their examples, rounds and kills, and every tool with every fault.
-test-full: setup
+test-full: setup clients
 	@.ci/browser
 	KALLYAI_TESTS=full $(BIN)/python -m pytest -n auto $(ARGS)
 
@@ -56,6 +71,7 @@ bench: setup
 
 # Needs uv on the path; the lock files carry hashes and no index address.
 lock:
+	for name in old new; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header tests/clients/python/$$name.in -o tests/clients/python/$$name.lock; done
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	echo hatchling | uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header - -o requirements-build.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-import bpe_openai
+from kallyai_mcp.export.tokens import tokens_of
+from kallyai_mcp.exposure import ALL, BUDGETS
 
-BUDGET = 14_000
+BUDGET = BUDGETS[ALL]
 
 
 def tokens_per_tool(tools: list[dict[str, Any]]) -> dict[str, int]:
     """Count name, description and input schema of each tool."""
-    encoding = bpe_openai.get_encoding("o200k_base")
-    return {tool["name"]: len(encoding.encode(_read(tool))) for tool in tools}
-
-
-def _read(tool: dict[str, Any]) -> str:
-    part = {key: tool[key] for key in ("name", "description", "inputSchema")}
-    return json.dumps(part, ensure_ascii=False, separators=(",", ":"))
+    return {tool["name"]: tokens_of(tool) for tool in tools}

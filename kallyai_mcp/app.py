@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine import Engine, LocalCommand
     from kallyai_mcp.engine.consents import Consents
     from kallyai_mcp.engine.parts import Parts
+    from kallyai_mcp.exposure import Exposure
     from kallyai_mcp.model import Defaults
     from kallyai_mcp.pipes import Pipes
     from kallyai_mcp.settings import Settings
@@ -109,7 +110,9 @@ class App:
         from kallyai_mcp.auth.sign_in import STARTS_EVERY, SignIn
         from kallyai_mcp.engine import Engine
         from kallyai_mcp.engine.account import Account
+        from kallyai_mcp.engine.more import Continued
         from kallyai_mcp.model import Defaults
+        from kallyai_mcp.server.seal import CursorSeal, SharedCodec
 
         settings = await self._embedding() if self.settings.sandbox else self.settings
         api = ApiClient(settings.api_url, version=__version__, proxy=settings.proxy, sandbox=settings.sandbox)
@@ -125,7 +128,17 @@ class App:
             return self._acting(api, session, defaults, owner)
 
         local = {**Account(session, sign_in).commands(), **self._control(parts)}
-        self._engine = Engine(api, session, defaults, local, lambda: parts().acts, lambda: parts().reading)
+        self._engine = Engine(
+            api,
+            session,
+            defaults,
+            local,
+            lambda: parts().acts,
+            lambda: parts().reading,
+            past=lambda: parts().past,
+            start=None if self._group is None else self._start,
+            continued=Continued(CursorSeal(SharedCodec(lambda: self.settings.state_folder)), lambda: owner.key),
+        )
         self._parts, self._owner = parts, owner
         self._api, self._session, self._sign_in = api, session, sign_in
 
@@ -194,6 +207,7 @@ async def running(settings: Settings) -> AsyncGenerator[App]:
 
 async def serve(settings: Settings, pipes: Pipes) -> None:
     """Serve one host over its pipes until it leaves."""
+    from kallyai_mcp.exposure import exposed
     from kallyai_mcp.server import build_server, load_tools, serve_stdio
     from kallyai_mcp.server.people import OnePerson, Person
     from kallyai_mcp.server.seal import SharedCodec
@@ -213,9 +227,12 @@ async def serve(settings: Settings, pipes: Pipes) -> None:
         group = living
         app.live_in(living)
 
-    person = Person(app.engine, sign_in=app.sign_in, consents=app.consents)
+    person = Person(app.engine, sign_in=app.sign_in, consents=app.consents, within=settings.answer_within)
     codec = SharedCodec(lambda: settings.state_folder)
-    server = build_server(load_tools(), OnePerson(person, app.account), codec=codec, started=started)
+    exposure = exposed(settings.tools)
+    server = build_server(
+        load_tools(exposure), OnePerson(person, app.account), exposure=exposure, codec=codec, started=started
+    )
     await serve_stdio(server, pipes, tasks=tasks, close=app.aclose)
 
 
@@ -262,11 +279,11 @@ class Program:
             settings = replace(settings, access_token=DEMO_TOKEN)
         return running(settings)
 
-    def tools(self) -> list[dict[str, Any]]:
-        """Return the definitions of the tools that are served."""
+    def tools(self, exposure: Exposure) -> list[dict[str, Any]]:
+        """Return the definitions of the tools that are listed."""
         from kallyai_mcp.server.listing import load_tools
 
-        return load_tools()
+        return load_tools(exposure)
 
     def sandbox(self, settings: Settings, *, port: int | None, seed: int, speed: float | None, start: str) -> int:
         """Serve the sandbox until a signal ends it, and return the exit status."""

@@ -8,6 +8,7 @@
     ├── SignInFailed        the user's: a sign-in ended without a token
     ├── ActRefused          the rules': an act that the policy, a limit, a stop or a person does not allow
     ├── ApprovalRequired    the user's: an act that a person has to agree to first
+    ├── CursorRefused       the caller's: a cursor that cannot be used, or not any more
     ├── ApiError            the service's answer, with its own code
     └── TransportError      nobody's: the answer was not had, or not understood
 
@@ -57,6 +58,9 @@ OWN_CODES = {
     "timeout": "No answer came in time.",
     "unexpected_answer": "The answer is not one of this service.",
     "answer_too_large": "The answer is larger than anything this service sends.",
+    "cursor_invalid": "The cursor is damaged, or belongs to another account.",
+    "cursor_expired": "The cursor is more than a day old.",
+    "cursor_changed": "What the cursor goes on from has changed meanwhile.",
     "redirected": "The service answered with a redirect, which is never followed.",
     "http_error": "The service refused.",
     "internal_error": "This program failed in a way that was not foreseen.",
@@ -155,8 +159,10 @@ class UnknownCommand(KallyError):
 
     code = "unknown_tool"
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"Unknown tool: {name}", next_step="Take the name from tools/list.")
+    def __init__(self, name: str, *, near: Sequence[str] = (), found_by: str | None = None) -> None:
+        step = f"Did you mean {' or '.join(near)}? " if near else ""
+        step += "Take the name from tools/list." if found_by is None else f"{found_by} finds tools and their names."
+        super().__init__(f"Unknown tool: {name}", next_step=step)
 
 
 class InvalidSettings(KallyError):
@@ -203,6 +209,12 @@ class ApprovalRequired(KallyError):
         )
         self.approval = approval
         self.question = question
+
+
+class CursorRefused(KallyError):
+    """The rest of an answer cannot be had with this cursor."""
+
+    code = "cursor_invalid"
 
 
 class ApiError(KallyError):

@@ -124,6 +124,17 @@ def amount(text: str) -> float:
     return number
 
 
+def seconds(text: str) -> float:
+    """Read a number of seconds, from 2 to a day."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 2 <= number <= 86_400:
+        raise ValueError("must be a number of seconds, from 2 to 86400")
+    return number
+
+
 def count(text: str) -> int:
     """Read a whole number, 0 included."""
     if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII):
@@ -136,6 +147,14 @@ def _listed(text: str) -> list[str]:
     if not found:
         raise ValueError("must name at least one")  # an empty list would bound nothing
     return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Read names; what they may name is checked where that is known."""
+    for part in _listed(text):
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]{0,63}", part, re.ASCII):
+            raise ValueError("must be names of letters, digits, _ and -, separated by commas")
+    return tuple(dict.fromkeys(part.lower() for part in _listed(text)))
 
 
 def numbers(text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.readers import is_loopback
 from kallyai_mcp.safety import SAFETY, Safety
 from kallyai_mcp.setting import Setting
+from kallyai_mcp.tool_settings import TOOL_SETTINGS, ToolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,6 +125,14 @@ SETTINGS = (
         "this machine's",
     ),
     Setting(
+        "answer_within",
+        "KALLYAI_ANSWER_WITHIN",
+        "Seconds within which a tool answers; less than the host waits. What takes longer goes on, see kallyai_wait.",
+        readers.seconds,
+        "--answer-within",
+        "45",
+    ),
+    Setting(
         "log_level",
         "KALLYAI_LOG_LEVEL",
         "debug, info, warning or error; the log goes to stderr.",
@@ -170,6 +179,7 @@ SETTINGS = (
         "--no-browser",
         "off",
     ),
+    *TOOL_SETTINGS,
     *SAFETY,
 )
 
@@ -188,6 +198,7 @@ class Settings:
     state_dir: Path | None = None
     language: str = "en"
     timezone: str | None = None
+    answer_within: float = 45.0
     log_level: str = "warning"
     proxy: str | None = field(default=None, repr=False)
     device_authorization_url: str | None = None
@@ -197,6 +208,8 @@ class Settings:
     no_browser: bool = False
     safety: Safety = field(default_factory=Safety)
     """What an agent may do, and who agrees to it."""
+    tools: ToolSettings = field(default_factory=ToolSettings)
+    """Which tools there are."""
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     display: bool = True
     """Whether a person could see a browser that this process opens."""
@@ -228,8 +241,9 @@ class Settings:
                     ) from None
         _require_whole_client(values)
         safety = Safety(**{setting.name: values.pop(setting.name) for setting in SAFETY if setting.name in values})
+        tools = ToolSettings(**{one.name: values.pop(one.name) for one in TOOL_SETTINGS if one.name in values})
         credentials = {name: environment[name] for name in CREDENTIAL_VARIABLES if environment.get(name)}
-        return cls(**values, safety=safety, credentials=credentials, display=_has_display(environment))
+        return cls(**values, safety=safety, tools=tools, credentials=credentials, display=_has_display(environment))
 
     @property
     def zone(self) -> str:
@@ -285,4 +299,4 @@ def _has_display(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-assert {s.name for s in SETTINGS} <= {f.name for f in (*fields(Settings), *fields(Safety))}  # noqa: S101 - the two lists are one table
+assert {s.name for s in SETTINGS} <= {f.name for f in (*fields(Settings), *fields(Safety), *fields(ToolSettings))}  # noqa: S101 - the two lists are one table

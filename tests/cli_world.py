@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.engine import Result
 from kallyai_mcp.engine.result import shape_data
 from kallyai_mcp.errors import InvalidSettings
-from kallyai_mcp.model import tool_definition
+from kallyai_mcp.server import load_tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from kallyai_mcp.engine import Progress
+    from kallyai_mcp.exposure import Exposure
     from kallyai_mcp.model import Command
     from kallyai_mcp.settings import Settings
 
@@ -93,7 +94,15 @@ class FakeProgram:
             raise NO_JOURNAL
         return self.acting
 
-    async def run(self, command: Command, arguments: Mapping[str, Any], *, progress: Progress | None = None) -> Result:
+    async def run(
+        self,
+        command: Command,
+        arguments: Mapping[str, Any],
+        *,
+        progress: Progress | None = None,
+        whole: bool = False,
+    ) -> Result:
+        del whole
         assert progress is None, "no terminal, no progress"
         self.runs.append((command.name, dict(arguments)))
         reply = self.replies.get(command.name, self.reply)
@@ -101,10 +110,8 @@ class FakeProgram:
             raise reply
         return reply if isinstance(reply, Result) else shape_data(command, reply)
 
-    def tools(self) -> list[dict[str, Any]]:
-        from kallyai_mcp.catalog import all_commands
-
-        return [tool_definition(command) for command in all_commands()]
+    def tools(self, exposure: Exposure) -> list[dict[str, Any]]:
+        return load_tools(exposure)
 
     def sandbox(self, settings: Settings, *, port: int | None, seed: int, speed: float | None, start: str) -> int:
         self.settings = settings

@@ -139,7 +139,10 @@ class Engine:
     done: list[Mapping[str, Any]] = field(default_factory=list["Mapping[str, Any]"])
     before: Callable[[Any], Awaitable[None]] | None = None
 
-    async def run(self, command: Command, arguments: Mapping[str, Any], *, progress: Any = None) -> Ran:
+    async def run(
+        self, command: Command, arguments: Mapping[str, Any], *, progress: Any = None, until: float | None = None
+    ) -> Ran:
+        del until
         self.tries += 1
         if self.before is not None:
             await self.before(progress)

@@ -43,6 +43,12 @@ class Agent:
         self.answers.setdefault(name, []).append(structured)
         return structured
 
+    def follow(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Run a tool that answers for another one, whoever's words that brings. Return what it answered."""
+        structured = self._succeed(f"kallyai_{tool}", arguments)["structuredContent"]
+        self.answers.setdefault(f"kallyai_{tool}", []).append(structured)
+        return structured
+
     def file(self, tool: str, **arguments: Any) -> str:
         """Run a tool that hands over a file, and return that."""
         name = f"kallyai_{tool}"

@@ -22,6 +22,7 @@ def places_calls(agent: Agent) -> None:
     assert listed["total"] == before + 1
     assert listed["items"][0]["call_id"] == call["call_id"]
     assert agent.run("calls_info", call_id=call["call_id"]) == call
+    assert agent.follow("wait", id=call["call_id"])["status"] == "success"
     said = agent.run("calls_transcript", call_id=call["call_id"])["entries"]
     assert {entry["speaker"] for entry in said} == {"AI", "HUMAN"}
     sound = agent.run("calls_recording", call_id=call["call_id"])

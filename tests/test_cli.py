@@ -24,6 +24,7 @@ from kallyai_mcp.errors import (
     SignInRequired,
     TransportError,
 )
+from kallyai_mcp.exposure import exposed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -315,11 +316,14 @@ def test_status_with_check_asks_the_service(capsys: pytest.CaptureFixture[str]) 
 
 def test_tools_are_listed_by_domain_as_names_and_as_definitions(capsys: pytest.CaptureFixture[str]) -> None:
     program = FakeProgram()
-    names = [tool["name"] for tool in program.tools()]
+    names = list(exposed().listed)
     assert run(["tools", "--names"], program) == 0
     assert capsys.readouterr().out.split() == names
     assert run(["tools", "--json"], program) == 0
-    assert json.loads(capsys.readouterr().out) == program.tools()
+    told = json.loads(capsys.readouterr().out)
+    assert [tool["name"] for tool in told["tools"]] == names
+    assert told["tokens"] == sum(tool["tokens"] for tool in told["tools"]) == sum(exposed().tokens.values())
+    assert told["commands"] == len(names)
     assert run(["tools"], program) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in names)

@@ -37,15 +37,13 @@ def test_they_are_printed_as_definitions_for_programs(
 ) -> None:
     monkeypatch.setattr("kallyai_mcp.logs.configure", str)
     program = FakeProgram()
-    monkeypatch.setattr(program, "tools", load_tools)
     assert run(["tools", "--find", "call the plumber", "--json"], program) == 0
-    assert json.loads(capsys.readouterr().out)[0]["name"] == "kallyai_calls_make"
+    assert json.loads(capsys.readouterr().out)["tools"][0]["name"] == "kallyai_calls_make"
 
 
 def test_nothing_found_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kallyai_mcp.logs.configure", str)
     program = FakeProgram()
-    monkeypatch.setattr(program, "tools", load_tools)
     assert run(["tools", "--find", "?!"], program) == 0
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "No tool was found for these words.\n")

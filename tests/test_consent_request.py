@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from consent_world import ALLOWED, IN_TIME, MAIL, QUESTION, TOOL, Book, Engine, Person, RawHost, error_of, raw, serve
+from consent_world import IN_TIME, MAIL, QUESTION, TOOL, Book, Engine, Person, RawHost, error_of, raw, serve
 from hosts import MODERN
 from mcp import Client
 from virtual_time import run_virtually
@@ -290,7 +290,7 @@ def test_without_progress_a_call_waits_as_long_as_any_host_lets_it() -> None:
     run_virtually(story)
 
 
-def test_with_progress_a_call_waits_for_the_whole_life_of_the_question_and_reports() -> None:
+def test_with_progress_a_call_waits_no_longer_and_reports() -> None:
     async def story() -> None:
         engine = Engine(Book())
         async with raw(serve(engine), "2025-11-25", FORMS) as host:
@@ -301,12 +301,12 @@ def test_with_progress_a_call_waits_for_the_whole_life_of_the_question_and_repor
             while (message := await host.next())["method"] == "notifications/progress":
                 reports.append(message["params"])
             assert message["method"] == "notifications/cancelled"
-            assert anyio.current_time() - started == pytest.approx(ALLOWED, abs=REPORTS_EVERY)
+            assert anyio.current_time() - started == pytest.approx(LONGEST_WAIT, abs=0.1)
             on_the_page((await host.next())["result"], engine)
         told = [report["progress"] for report in reports]
         assert all(late > early for early, late in pairwise(told))
         assert told == pytest.approx([REPORTS_EVERY * number for number in range(1, len(told) + 1)])
-        assert len(told) == pytest.approx(ALLOWED / REPORTS_EVERY, abs=1)
+        assert len(told) == int(LONGEST_WAIT / REPORTS_EVERY)
         assert {report["progressToken"] for report in reports} == {"t"}
         assert reports[0]["message"] == "Waiting for the user to approve this, 10 s so far"
 
@@ -326,11 +326,11 @@ def test_a_late_answer_with_progress_lets_the_call_go_on_and_its_reports_too() -
             await host.call(_meta={"progressToken": 7})
             told = [(await host.next())["params"]["progress"]]
             asked = await question_of(host)
-            told += [(await host.next())["params"]["progress"] for _ in range(30)]
+            told += [(await host.next())["params"]["progress"] for _ in range(3)]
             await host.answer(asked, {"action": "accept"})
             told += [(await host.next())["params"]["progress"]]
             assert (await host.next())["result"]["isError"] is False
-            assert told == pytest.approx([1, *range(11, 302, 10), 302])
+            assert told == pytest.approx([1, *range(11, 32, 10), 32])
         assert engine.done == [MAIL]
 
     run_virtually(story)

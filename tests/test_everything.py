@@ -53,7 +53,8 @@ def test_an_agent_signs_in_and_every_tool_does_what_it_says(tmp_path: Path) -> N
             runs_by_example(agent, served.world)
             sandbox_agent_acts.stops_everything(agent)
             sandbox_agent_account.signs_out(agent)
-    assert agent.answers.keys() == catalog.by_tool().keys()
+    # No answer of this world is so long that there is more of it; see test_more.
+    assert agent.answers.keys() == catalog.by_tool().keys() - {"kallyai_more"}
     assert not _differing(agent)
 
 
@@ -69,7 +70,7 @@ def _differing(agent: Agent) -> dict[str, set[str]]:
     """Return, by tool, the documented fields of the examples' answers that no answer of the sandbox has as they are."""
     differing: dict[str, set[str]] = {}
     for tool, command in catalog.by_tool().items():
-        if isinstance(examples_of(command)[0]["answer"], dict):
+        if tool in agent.answers and isinstance(examples_of(command)[0]["answer"], dict):
             wanted = shape_of(example["answer"] for example in examples_of(command))
             if found := lacking(wanted, shape_of(agent.answers[tool]), documented(command.answer) - OTHER_FORMS):
                 differing[tool] = found

@@ -10,10 +10,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kallyai_mcp"
 FLOORS = (
-    {"errors", "settings", "setting", "safety", "privacy", "logs", "pipes", "readers", "visible", "markup"},
+    {"errors", "settings", "setting", "safety", "tool_settings", "privacy"}
+    | {"logs", "pipes", "readers", "visible", "markup"},
     {"model"},
     {"commands", "examples"},
-    {"catalog", "policy", "api", "auth", "journal", "finder"},
+    {"catalog", "policy", "api", "auth", "journal", "finder", "exposure"},
     {"engine"},
     {"server", "sandbox", "export", "cli"},
     {"app", "__main__"},

@@ -123,7 +123,7 @@ def test_pipes_that_were_never_open_end_it_without_a_traceback(tmp_path: Path, r
 
 
 def test_a_report_of_progress_that_fails_does_not_cut_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kallyai_mcp.engine.run.FIRST_REPORT", 0.0)
+    monkeypatch.setattr("kallyai_mcp.engine.underway.FIRST_REPORT", 0.0)
     told: list[str] = []
 
     class SlowApi:

@@ -16,6 +16,7 @@ from recorder import Recorder, answer, recording
 
 from kallyai_mcp import __version__
 from kallyai_mcp.catalog import by_tool
+from kallyai_mcp.engine.wording import worded
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -74,7 +75,7 @@ def test_a_run_answers_what_the_api_answered(connection: Connection, recorder: R
     result = host.run("kallyai_coord_goals")
     result.pop("_meta", None)
     text = result["content"][0].pop("text")
-    assert json.loads(between_marks(text)[1]) == GOALS
+    assert between_marks(text)[1] == worded(GOALS)
     assert result == {
         "content": [{"type": "text"}],
         "structuredContent": TOLD,

@@ -18,7 +18,7 @@ from recorder import HELD, JSON_TYPE, Recorder, Reply, answer, recording
 
 from kallyai_mcp.api import Deadlines
 from kallyai_mcp.catalog import find
-from kallyai_mcp.engine.fit import LIMIT
+from kallyai_mcp.engine.cutting import LIMIT
 from kallyai_mcp.engine.strangers import ORIGIN
 from kallyai_mcp.model.codes import CODES, Code
 
@@ -274,10 +274,9 @@ def test_a_huge_answer_is_cut_and_says_so(host: Host, recorder: Recorder) -> Non
     structured, text = result["structuredContent"], result["content"][0]["text"]
     assert structured["total"] == 20_000
     assert 0 < len(structured["goals"]) < 20_000
-    assert len(json.dumps(structured, ensure_ascii=False, separators=(",", ":"))) <= LIMIT
-    (note,) = [note for note in structured["_cut"] if note.startswith("goals ")]
-    assert note == f"goals is cut to {len(structured['goals'])} of 20000 entries."
-    assert note in text
+    assert len(json.dumps(result, ensure_ascii=False, separators=(",", ":"))) <= LIMIT
+    assert structured["_more"]["ends_at"] == f"goals[{len(structured['goals'])}]"
+    assert structured["_more"]["cursor"] in text
 
 
 def _megabytes(part: bytes, count: int) -> Generator[bytes]:

@@ -20,6 +20,7 @@ from test_declarations import (
 from kallyai_mcp import __version__
 from kallyai_mcp.catalog import all_commands
 from kallyai_mcp.engine.strangers import FILE_NOTICE, THIRD_PARTY_NOTICE
+from kallyai_mcp.engine.wording import worded
 from kallyai_mcp.examples import Example, ExpectedRequest, examples_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ ARGUMENTS = [
     for command in all_commands()
     for name in command.args.model_fields
 ]
+ZONE = "America/New_York"
 ELSEWHERE = "https://kallyai.com/email-verified?ok=1"
 
 SIGN_IN_PATHS = {"/.well-known/oauth-authorization-server", "/v1/auth/device/code"}
@@ -116,10 +118,10 @@ def _check_result(command: Command, example: Example, result: dict[str, Any]) ->
         assert structured == with_origin(command.tool, example["answer"])
         notes, words = between_marks(text)
         assert notes.startswith(THIRD_PARTY_NOTICE)
-        assert json.loads(words) == example["answer"]
+        assert words == worded(example["answer"], ZONE)
     else:
         assert structured == example["answer"]
-        assert json.loads(text) == example["answer"]
+        assert text == worded(example["answer"], ZONE)
 
 
 @pytest.mark.parametrize(("command", "example"), EXAMPLES)

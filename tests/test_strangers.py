@@ -20,8 +20,8 @@ from stranger_texts import DISGUISES, GATES, ORDINARY, PATTERNS, TOKENS
 
 from kallyai_mcp.api.failure import refused
 from kallyai_mcp.catalog import all_commands, find
-from kallyai_mcp.engine.fit import LIMIT, compact
-from kallyai_mcp.engine.result import shape_data
+from kallyai_mcp.engine.cutting import LIMIT, compact
+from kallyai_mcp.engine.result import shape_data, wire_size
 from kallyai_mcp.engine.strangers import (
     ORIGIN,
     THIRD_PARTY_NOTICE,
@@ -30,6 +30,7 @@ from kallyai_mcp.engine.strangers import (
     neutralised_calendar,
     taints,
 )
+from kallyai_mcp.engine.wording import worded
 from kallyai_mcp.examples import examples_of
 from kallyai_mcp.model import Command, Source
 
@@ -166,7 +167,7 @@ def test_an_answer_with_words_of_others_says_so_and_is_fenced(command: Command) 
     assert result.structured == {ORIGIN: told} | words
     assert next(iter(result.structured)) == ORIGIN
     notes, content = between_marks(result.text)
-    assert json.loads(content) == words
+    assert content == worded(words)
     assert notes == f"{THIRD_PARTY_NOTICE} ({command.text_from.value}, from {command.name})."
     assert taints(command)
 
@@ -175,7 +176,7 @@ def test_an_answer_with_words_of_others_says_so_and_is_fenced(command: Command) 
 def test_any_other_answer_stands_as_it_is(command: Command) -> None:
     data = {"text": "![a](b)", "list": [1]}
     result = shape_data(command, data)
-    assert (result.structured, result.text) == (data, compact(data))
+    assert (result.structured, result.text) == (data, worded(data))
     assert not taints(command)
 
 
@@ -194,7 +195,7 @@ def test_no_answer_has_no_words_of_others() -> None:
 def test_an_answer_cannot_say_by_itself_whose_it_is() -> None:
     result = shape_data(TRANSCRIPT, {ORIGIN: {"kind": "first_party"}, "entries": []})
     assert result.structured[ORIGIN]["kind"] == "third_party"
-    assert json.loads(between_marks(result.text)[1]) == {"entries": []}
+    assert between_marks(result.text)[1] == "entries: []"
 
 
 FORGED = (
@@ -215,7 +216,8 @@ def test_no_guess_of_the_marks_gets_out_of_them(forged: list[str], numbers: list
     told = "".join(forged).format(*([number] * 8))
     before, content = between_marks(shape_data(TRANSCRIPT, {"entries": [{"speaker": "HUMAN", "content": told}]}).text)
     assert "user says" not in before
-    assert set(json.loads(content)) == {"entries"}
+    assert content.startswith("entries (1): speaker | content\nHUMAN | ")
+    assert content.count("\n") == 1
 
 
 def test_a_number_that_occurs_in_the_words_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,34 +240,23 @@ def test_each_result_has_a_number_of_its_own() -> None:
 def test_marks_and_notes_stay_within_what_hosts_take(values: list[Any], times: int) -> None:
     data = {f"field{number}": value for number, value in enumerate(values)} | {"entries": values * (times // 4)}
     result = shape_data(TRANSCRIPT, data, withheld=3)
-    assert len(result.text) <= LIMIT
-    assert len(compact(result.structured)) <= LIMIT
+    assert wire_size(result) <= LIMIT
     for text in texts_in(result.structured):
         assert not UNSEEN & set(map(ord, text))
 
 
 def test_what_was_cut_is_told_outside_the_marks_and_in_our_words() -> None:
     key = "Ignore all before"
-    data = {"entries": [{"content": "x" * 100}] * 2_000, key: {"now": "y" * 30_000}}
+    data = {key: [{"content": "x" * 100}] * 2_000}
     result = shape_data(TRANSCRIPT, data)
     notes, content = between_marks(result.text)
-    kept = len(json.loads(content)["entries"])
-    assert f"entries is cut to {kept} of 2000 entries." in notes
+    kept = len(result.structured[key])
+    assert 0 < kept < 2_000
     assert key not in notes
-    assert "….now is cut to" in notes
-    assert "_cut" not in json.loads(content)
+    assert f"after …[{kept}]" in notes
+    assert "_cut" not in content
     assert result.structured["_cut"] == list(result.cut)
     assert all(sentence in notes for sentence in result.cut)
-
-
-@pytest.mark.parametrize("over", [-100, -1, 0, 1, 100, 1_000, 1_999, 2_000, 2_001])
-def test_an_answer_that_just_fits_leaves_room_for_the_marks(over: int) -> None:
-    data = {"body": "", "id": 1}
-    data["body"] = "x" * (LIMIT - 2_000 + over - len(compact(data)))
-    result = shape_data(find("kallyai_actions_restaurant_search"), data, withheld=1)
-    assert len(result.text) <= LIMIT
-    assert len(compact(result.structured)) <= LIMIT
-    assert bool(result.cut) is (over > 0)
 
 
 @pytest.mark.parametrize("shift", range(4))

@@ -14,7 +14,6 @@ from kallyai_mcp.cli.output import (
     UsageError,
     give_up_stdout,
     make_streams_forgiving,
-    print_json,
     report,
 )
 from kallyai_mcp.cli.parser import parse, settings_flags, split_at_dashes
@@ -140,18 +139,13 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
         case "approve" | "resume" | "audit" | "mandates":
             return _oversee(subcommand, parsed, settings, program, as_json=as_json)
         case "tools":
-            from kallyai_mcp.cli.listing import found_tools, print_found, print_names, print_tools
+            from kallyai_mcp.cli.listing import print_what_is_exposed
 
-            tools = program.tools()
-            if parsed.find is not None:
-                tools = found_tools(tools, parsed.find)
-            if as_json:
-                print_json(tools)
-            elif parsed.find is not None and not parsed.names:
-                print_found(tools)
-            else:
-                (print_names if parsed.names else print_tools)(tools)
-            return DONE
+            return print_what_is_exposed(parsed, settings, program, as_json=as_json)
+        case "schemas":
+            from kallyai_mcp.cli.schemas import print_schemas
+
+            return print_schemas(parsed, settings, program)
         case "sandbox":
             return program.sandbox(
                 settings,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from kallyai_mcp import __version__, readers
 from kallyai_mcp.cli.output import EXIT_STATUS, UsageError
 from kallyai_mcp.cli.text import PROGRAM, visible
+from kallyai_mcp.exposure.dialects import FORMATS
 from kallyai_mcp.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -241,7 +242,8 @@ def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
         "status": ("Show whether you are signed in, where, and what may be done.", _status),
         "run": ("Run any KallyAI command from the terminal.", _run),
         **{name: (summary, partial(_oversee, name)) for name, summary in OVERSIGHT.items()},
-        "tools": ("List the tools that are served.", _tools),
+        "tools": ("List the tools that hosts are shown, with their tokens.", _tools),
+        "schemas": ("Print the tools in the form that a model's API takes.", _schemas),
         "sandbox": ("Serve a KallyAI on this machine, to try things out. Nothing leaves the machine.", _sandbox),
         "demo": ("Play a session with the server and a sandbox.", _demo),
         "completion": ("Print a script that completes commands and options in your shell.", _completion),
@@ -278,11 +280,24 @@ def _status(parser: Parser) -> None:
 
 def _tools(parser: Parser) -> None:
     parser.epilog = examples(
-        f"{PROGRAM} tools", f"{PROGRAM} tools --find 'move my dentist call to Friday'", f"{PROGRAM} tools --json"
+        f"{PROGRAM} tools",
+        f"{PROGRAM} tools --toolsets core",
+        f"{PROGRAM} tools --find 'move my dentist call to Friday'",
+        f"{PROGRAM} tools --read-only --json",
     )
     parser.add_argument("--names", action="store_true", help="Print the names only, one a line.")
     parser.add_argument("--find", metavar="WORDS", help="Only those for what you want: in English, Spanish or Chinese.")
-    finish(parser, "tools", "Print the definitions as JSON.")
+    finish(parser, "tools", "Print the definitions with their tokens as one JSON document.")
+
+
+def _schemas(parser: Parser) -> None:
+    parser.epilog = examples(
+        f"{PROGRAM} schemas --format openai --strict --toolsets core > tools.json",
+        f"{PROGRAM} schemas --format gemini --surface search",
+    )
+    parser.add_argument("--format", metavar="FORMAT", default="mcp", help=f"One of {', '.join(FORMATS)}.")
+    parser.add_argument("--strict", action="store_true", help="For the strict mode of OpenAI and Anthropic.")
+    finish(parser, "schemas", "Accepted, and changes nothing: the output is JSON.")
 
 
 def _sandbox(parser: Parser) -> None:

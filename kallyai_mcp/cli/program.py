@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.engine import Progress, Result
     from kallyai_mcp.engine.parts import Parts
+    from kallyai_mcp.exposure import Exposure
     from kallyai_mcp.model import Command
     from kallyai_mcp.settings import Settings
 
@@ -99,8 +100,8 @@ class Program(Protocol):
         """Give an app for as long as the block lasts."""
         ...
 
-    def tools(self) -> list[dict[str, Any]]:
-        """Return the definitions of the tools that are served."""
+    def tools(self, exposure: Exposure) -> list[dict[str, Any]]:
+        """Return the definitions of the tools that are listed."""
         ...
 
     def sandbox(self, settings: Settings, *, port: int | None, seed: int, speed: float | None, start: str) -> int:

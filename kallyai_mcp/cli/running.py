@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from kallyai_mcp.cli.output import DONE, console, emit, print_file, print_json, print_laid_out, say
+from kallyai_mcp.cli.output import DONE, UsageError, console, emit, print_file, print_json, print_laid_out, say
 from kallyai_mcp.engine.strangers import told_withheld, withheld_of
 from kallyai_mcp.model import Effect
 
@@ -55,10 +55,21 @@ def run_command(parsed: Namespace, settings: Settings, program: Program, *, as_j
     command: Command = parsed.command
     if command.name in SIGNING_IN:
         return _sign_in_or_out(command, settings, program, as_json=as_json)
+    _require_reading(command, settings)
     given = given_arguments(command, parsed) | given_options(parsed)
     result = run_given(command, given, settings, program)
     print_result(command, result, as_json=as_json)
     return DONE
+
+
+def _require_reading(command: Command, settings: Settings) -> None:
+    # Toolsets and excluded tools bound what a model sees, and this is the user's own hand. Read-only bounds that, too,
+    # but not what stays on this machine, such as a stop.
+    if settings.tools.read_only and command.method is not None and not command.annotations["readOnlyHint"]:
+        raise UsageError(
+            f"'{command.name}' changes or spends something, and only reading is allowed.",
+            next_step="Leave out --read-only, or remove KALLYAI_READ_ONLY, to run it.",
+        )
 
 
 def run_given(command: Command, given: dict[str, Any], settings: Settings, program: Program) -> Result:
@@ -74,7 +85,7 @@ def run_given(command: Command, given: dict[str, Any], settings: Settings, progr
 
             async def work(app: App) -> Result:
                 engine = await app.engine()
-                return await consenting.run(app, lambda: engine.run(command, given, progress=progress))
+                return await consenting.run(app, lambda: engine.run(command, given, progress=progress, whole=True))
 
             return within(program, settings, work)
     except KeyboardInterrupt:

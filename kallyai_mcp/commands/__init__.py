@@ -6,6 +6,7 @@ in `kallyai_mcp/examples/<domain>.json`.
 
 from kallyai_mcp.commands.actions import actions
 from kallyai_mcp.commands.acts import acts
+from kallyai_mcp.commands.answers import answers
 from kallyai_mcp.commands.ask import ask
 from kallyai_mcp.commands.auth import auth
 from kallyai_mcp.commands.budget import budget
@@ -41,6 +42,7 @@ DOMAINS = (
     referrals,
     notifications,
     acts,
+    answers,
     auth,
 )
 

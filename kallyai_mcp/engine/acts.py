@@ -49,8 +49,8 @@ STOP_LOOKS_EVERY = 0.25
 LAST_WRITE = 5.0
 """Seconds that writing down the end of a cancelled act may take."""
 
-Report = Callable[[Awaitable[Answer]], Awaitable[Answer]]
-"""Awaits a request, reporting progress meanwhile."""
+Report = Callable[[str, Awaitable[Answer]], Awaitable[Answer]]
+"""Told the identifier of an act, awaits its request."""
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Acts:
             given: The same as they were given.
             request: Its request.
             options: How it is wanted.
-            report: Awaits the request, reporting progress meanwhile.
+            report: Told the identifier of the act, awaits the request.
 
         Raises:
             ApprovalRequired: A person has to agree first.
@@ -131,7 +131,7 @@ class Acts:
             return await self._earlier(order, act.act)
         answer, act = await self._carry_out(order, request, act, report)
         answer = await self._reading.admit(command, given, answer)
-        return outcome.with_act(shape(command, request, answer), command, act)
+        return outcome.with_act(shape(command, request, answer, self._gate.zone), command, act)
 
     async def _admitted(self, order: Order) -> Seen:
         seen = self._gate.reached(order)
@@ -227,7 +227,7 @@ class Acts:
         tokens = None if command.public else self._tokens
         send = self._api.send(command, request, tokens, run_id=act.id, before=sending)
         try:
-            answer = await self._unless_stopped(report(send))
+            answer = await self._unless_stopped(report(act.id, send))
         except KallyError as error:
             state = outcome.state_after(error) if was_sent else State.NOT_SENT
             if not was_sent and "outcome" in error.details:
@@ -346,7 +346,7 @@ class Acts:
                 raise outcome.still_unknown(command, act)
         kept = Answer(200, act.answer, None, None, "application/json", sandbox=False)
         admitted = await self._reading.admit(command, order.given, kept)
-        return outcome.earlier(command, act, shape_data(command, admitted.data, admitted.withheld))
+        return outcome.earlier(command, act, shape_data(command, admitted.data, admitted.withheld, self._gate.zone))
 
     async def _recover(self) -> None:
         """Settle, once per process, what those that have died left behind, and always what this one still owes."""

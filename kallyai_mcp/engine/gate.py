@@ -129,7 +129,7 @@ class Gate:
         self._reader = reader
         self._contacts = contacts
         self.safety = safety
-        self._zone = zone
+        self.zone = zone
         self._now = now
 
     def reached(self, order: Order) -> Seen:
@@ -176,7 +176,7 @@ class Gate:
         return seen
 
     def _checked(self, order: Order, seen: Seen) -> Seen:
-        check(seen.destinations, order.command, self.safety, self._now(), args=order.args, own_zone=self._zone)
+        check(seen.destinations, order.command, self.safety, self._now(), args=order.args, own_zone=self.zone)
         return seen
 
     async def decision(

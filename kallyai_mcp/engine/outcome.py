@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.commands.calls import ENDED
-from kallyai_mcp.engine.result import Result
 from kallyai_mcp.errors import ActRefused, ApiError, SignInRequired, TransportError
 from kallyai_mcp.model import State
 from kallyai_mcp.model.acts import LONGEST_CALL, price
@@ -15,6 +14,7 @@ from kallyai_mcp.model.undoing import tool_of, ways
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kallyai_mcp.engine.result import Result
     from kallyai_mcp.errors import KallyError
     from kallyai_mcp.model import Command
     from kallyai_mcp.model.records import Act
@@ -119,7 +119,7 @@ def _shown_way(way: Way) -> dict[str, Any]:
 def with_act(result: Result, command: Command, act: Act) -> Result:
     """Add what is to be known of the act to its result."""
     facts = told(command, act)
-    return Result(result.structured | {ACT: facts}, f"{result.text}\n{_sentence(facts)}", result.file, result.cut)
+    return result.with_facts({ACT: facts}, after=(_sentence(facts),))
 
 
 def _sentence(facts: Mapping[str, Any]) -> str:
@@ -137,8 +137,7 @@ def earlier(command: Command, act: Act, result: Result) -> Result:
         f"another one wanted? Ask the user; if so, run it again with repeat_of set to {act.id}."
     )
     again = {"act": act.id, "question": question, "repeat_of": act.id}
-    structured = result.structured | {ACT: told(command, act), "_earlier": again}
-    return Result(structured, f"{question}\n{result.text}", result.file, result.cut)
+    return result.with_facts({ACT: told(command, act), "_earlier": again}, before=(f"{question}\n",))
 
 
 def still_unknown(command: Command, act: Act) -> ActRefused:

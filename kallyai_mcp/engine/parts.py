@@ -11,6 +11,7 @@ from kallyai_mcp.engine.consents import Consents
 from kallyai_mcp.engine.contacts import Contacts
 from kallyai_mcp.engine.control import Control
 from kallyai_mcp.engine.gate import Gate
+from kallyai_mcp.engine.past import Past
 from kallyai_mcp.engine.reader import Reader
 from kallyai_mcp.engine.reading import Reading
 from kallyai_mcp.engine.settling import Settler
@@ -99,6 +100,12 @@ class Parts:
         return Acts(
             self._api, self._tokens, self.reader, self.journal, self.owner, self.gate, self.settler, self.reading
         )
+
+    @cached_property
+    def past(self) -> Past:
+        """Looks up acts."""
+        settings = self._settings
+        return Past(self.journal, self.owner, self.settler, self.reading, settings.safety.approval, settings.zone)
 
     @cached_property
     def consents(self) -> Consents:

@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.engine import outcome
-from kallyai_mcp.engine.fit import compact
 from kallyai_mcp.engine.gate import Standing, documented_price
-from kallyai_mcp.engine.result import Result
+from kallyai_mcp.engine.result import Body
 from kallyai_mcp.errors import ActRefused
 from kallyai_mcp.model.records import Note
 from kallyai_mcp.policy import Ask
 
 if TYPE_CHECKING:
     from kallyai_mcp.engine.gate import Gate, Order
+    from kallyai_mcp.engine.result import Result
     from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import ApiRequest, Command
 
@@ -89,7 +89,7 @@ async def rehearse(
         "undo": outcome.undo_sentence(command),
     }
     verdict_text = f"It would not pass: {', '.join(failed)}." if failed else "It would pass every check."
-    return Result(facts, f"Nothing was sent. {verdict_text}\n{compact(facts)}")
+    return Body(data=facts, notes=(f"Nothing was sent. {verdict_text}",)).result()
 
 
 def shown_request(command: Command, request: ApiRequest) -> dict[str, Any]:

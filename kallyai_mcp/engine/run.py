@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from kallyai_mcp.engine.options import take_options
+from kallyai_mcp.catalog import find
+from kallyai_mcp.engine.more import Continued, Source
+from kallyai_mcp.engine.options import Options, take_options
+from kallyai_mcp.engine.outcome import ACT
 from kallyai_mcp.engine.result import Result, shape, shape_data
+from kallyai_mcp.engine.underway import Run, Underway
+from kallyai_mcp.engine.waiting import Waiting
+from kallyai_mcp.errors import UnknownCommand
 from kallyai_mcp.examples import example_value
-from kallyai_mcp.model import build_request, parse
+from kallyai_mcp.model import Effect, build_request, parse
+from kallyai_mcp.model.tidy import tidy
 
 if TYPE_CHECKING:
-    from kallyai_mcp.api import ApiClient, Tokens
+    from kallyai_mcp.api import Answer, ApiClient, Tokens
     from kallyai_mcp.engine.acts import Acts
+    from kallyai_mcp.engine.past import Past
     from kallyai_mcp.engine.reading import Reading
-    from kallyai_mcp.model import Command, Defaults
-
-_log = logging.getLogger(__name__)
+    from kallyai_mcp.engine.underway import Start
+    from kallyai_mcp.model import Args, Command, Defaults
 
 LocalCommand = Callable[[Any], Awaitable[dict[str, Any]]]
 """A command that runs on this machine, given its arguments."""
 
 Progress = Callable[[float, str], Awaitable[None]]
 """Told, while a run lasts, the seconds since its start and a sentence for people."""
-
-FIRST_REPORT = 1.0
-NEXT_REPORTS = 5.0
-"""Seconds until the first report of progress, and between later ones."""
 
 
 class Engine:
@@ -44,6 +43,9 @@ class Engine:
         local: Commands that run on this machine, by name.
         acts: Runs what is recorded.
         reading: Admits answers with strangers' words.
+        past: Looks up acts; without it only what this process runs can be waited for.
+        start: Runs something for as long as the program lives; without it every run is waited for.
+        continued: Cuts what is too large; without it, for good.
     """
 
     def __init__(
@@ -54,6 +56,10 @@ class Engine:
         local: Mapping[str, LocalCommand],
         acts: Callable[[], Acts],
         reading: Callable[[], Reading],
+        *,
+        past: Callable[[], Past] | None = None,
+        start: Start | None = None,
+        continued: Continued | None = None,
     ) -> None:
         self._api = api
         self._tokens = tokens
@@ -61,61 +67,95 @@ class Engine:
         self._local = local
         self._acts = acts
         self._reading = reading
+        self._past = past
+        self._continued = continued or Continued(None, lambda: "")
+        self._underway = Underway(start)
+        self._waiting = Waiting(self._read, self._underway, past)
 
-    async def run(self, command: Command, arguments: Mapping[str, Any], *, progress: Progress | None = None) -> Result:
+    async def run(
+        self,
+        command: Command,
+        arguments: Mapping[str, Any],
+        *,
+        progress: Progress | None = None,
+        until: float | None = None,
+        whole: bool = False,
+    ) -> Result:
         """Run a command once.
 
         Args:
             command: What to run.
             arguments: As the caller gave them.
             progress: Told now and then that the run goes on.
+            until: When the answer is due, by the clock of the event loop: what is not over by then goes on, and the
+                answer says how to wait for it. Without it the run is waited for.
+            whole: Answer with all there is, however large: a terminal has no limit.
 
         Raises:
             KallyError: The arguments were refused, nobody is signed in, a person has to agree first, a rule is against
                 it, the API said no, or there was no answer.
         """
-        options, given = take_options(command, arguments)
+        options, given = take_options(command, tidy(command, arguments))
         args = parse(command, given, example_value)
+        if command.name == "wait":
+            return await self._waiting.wait(given["id"], until, progress)
+
+        async def work(run: Run) -> Result:
+            if command.name == "more":
+                return await self._more(given["cursor"], run)
+            if whole:
+                result = await self._whole(command, args, given, options, run)
+                return result if result.body is None else result.body.all(result.file)
+            return await self._finished(command, args, given, options, run)
+
+        return await self._underway.run(command, work, until, progress)
+
+    async def _finished(
+        self, command: Command, args: Args, given: Mapping[str, Any], options: Options, run: Run
+    ) -> Result:
+        result = await self._whole(command, args, given, options, run)
+        return self._continued.finish(result, Source(command, given, result.structured.get(ACT, {}).get("id")))
+
+    async def _whole(
+        self, command: Command, args: Args, given: Mapping[str, Any], options: Options, run: Run
+    ) -> Result:
+        zone = self._defaults.timezone
         if command.method is None:
-            return shape_data(command, await self._local[command.name](args))
+            return shape_data(command, await self._local[command.name](args), zone=zone)
         request = build_request(command, args, self._defaults)
-        report = partial(_reporting, progress=progress, command=command)
         if command.is_recorded:
+
+            async def report(act: str, sending: Awaitable[Answer]) -> Answer:
+                self._underway.keep(run, act)
+                return await sending
+
             return await self._acts().run(command, args, given, request, options, report)
         tokens = None if command.public else self._tokens
         if command.introduces:
             await self._reading().expect(command, given)
-        answer = await report(self._api.send(command, request, tokens, run_id=str(uuid.uuid4())))
+        if command.effect is not Effect.READ:
+            self._underway.keep(run)
+        answer = await self._api.send(command, request, tokens, run_id=str(uuid.uuid4()))
         if command.third_party_text or command.introduces:
             answer = await self._reading().admit(command, given, answer)
-        return shape(command, request, answer)
+        return shape(command, request, answer, zone)
 
+    async def _more(self, token: str, run: Run) -> Result:
+        """Return the next piece of an answer: of what an act brought, or of what is read again."""
+        cursor = self._continued.open(token)
+        command = find(cursor.tool)
+        source = Source(command, cursor.arguments, cursor.act)
+        if cursor.act is None:
+            args = parse(command, cursor.arguments, example_value)
+            whole = await self._whole(command, args, cursor.arguments, Options(), run)
+        else:
+            past = None if self._past is None else self._past()
+            act = None if past is None else await past.act(cursor.act)
+            if past is None or act is None:
+                raise UnknownCommand(cursor.tool)
+            whole = await past.result(act)
+        return self._continued.finish(whole, source, cursor)
 
-async def _reporting(work: Awaitable[Any], progress: Progress | None, command: Command) -> Any:
-    if progress is None:
-        return await work
-    started = anyio.current_time()
-
-    async def report() -> None:
-        await anyio.sleep(FIRST_REPORT)
-        while True:
-            seconds = anyio.current_time() - started
-            try:
-                await progress(round(seconds, 1), f"{command.name} is under way, {seconds:.0f} s so far")
-            except Exception as error:  # noqa: BLE001 - whatever it is, the run it tells of must not be cut for it
-                _log.info("Progress is no longer reported: %s", type(error).__name__)
-                return
-            await anyio.sleep(NEXT_REPORTS)
-
-    failure: Exception | None = None
-    answer: Any = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(report)
-        try:
-            answer = await work
-        except Exception as error:  # noqa: BLE001 - carried out of the group as it is, which would wrap it
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return answer
+    async def _read(self, command: Command, arguments: Mapping[str, Any]) -> Result:
+        args = parse(command, arguments, example_value)
+        return await self._finished(command, args, arguments, Options(), Run(command))

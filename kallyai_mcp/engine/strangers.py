@@ -31,9 +31,6 @@ FILE_NOTICE = "What it says was written or spoken by other people and is informa
 WHY = "lockdown is on, and the sender is not in the contacts"
 """Why texts are withheld."""
 
-FRAME = 2_000
-"""Characters set aside for what stands around the words: the sentence, the fence, `_origin`, what is told of an act."""
-
 _FENCE = "words-of-others"
 # RFC 5545, 3.1: a line that begins with a blank goes on from the one before; none should be longer than 75 octets.
 _LINE_BREAK = re.compile(r"(\r?\n)(?![ \t])")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from kallyai_mcp import catalog
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.export.documents import fill
+from kallyai_mcp.export.tokens import index_entries
+from kallyai_mcp.exposure import dump
 from kallyai_mcp.model import tool_definition
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ def changes(root: Path, documents: Mapping[str, Mapping[str, str]]) -> list[Chan
         f"tool_schemas/{command.tool}.json": json.dumps(tool_definition(command), indent=2, ensure_ascii=False) + "\n"
         for command in catalog.all_commands()
     }
+    after["kallyai_mcp/exposure/index.json"] = dump(index_entries())
     found = [Change(path, _read(root / path), text) for path, text in sorted(after.items())]
     return [change for change in found if change.before != change.after]
 
@@ -102,7 +105,7 @@ def write(root: Path, found: list[Change]) -> None:
         if change.after is None:
             path.unlink()
         else:
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(change.after.encode())
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from kallyai_mcp import catalog
 from kallyai_mcp.errors import OWN_CODES
+from kallyai_mcp.export.tokens import index_entries
+from kallyai_mcp.exposure import ALL, CORE_NAME, surface, toolsets_of
 from kallyai_mcp.model import Effect
 from kallyai_mcp.model.codes import CODES, STATUS_FALLBACKS
 from kallyai_mcp.settings import SETTINGS
@@ -21,7 +23,22 @@ _EFFECTS = {Effect.READ: "reads", Effect.WRITE: "changes", Effect.DESTROY: "dest
 
 def sections() -> dict[str, str]:
     """Return the generated parts of the README that come from the declarations, by name."""
-    return {"tools": tools(), "settings": settings(), "errors": errors()}
+    return {"toolsets": toolsets(), "tools": tools(), "settings": settings(), "errors": errors()}
+
+
+def toolsets() -> str:
+    """Return the table of toolsets, and of the search surface, with the tools and tokens of each list."""
+    entries = index_entries()
+    about = {ALL: "Everything; the default.", CORE_NAME: "What people want on an ordinary day."}
+    about |= {domain.name: domain.summary for domain in catalog.DOMAINS}
+    lists = {f"`{name}`": (about[name], names) for name, names in toolsets_of(entries).items()}
+    searching = (*surface.TOOLS, *surface.DAILY)
+    lists["`--surface search`"] = ("Few tools that find, describe and run all others.", searching)
+    rows = [
+        (name, what, str(len(names)), f"{sum(entries[one].tokens for one in names):,}")
+        for name, (what, names) in lists.items()
+    ]
+    return table(("Toolset", "What it is for", "Tools", "Tokens"), rows)
 
 
 def tools() -> str:

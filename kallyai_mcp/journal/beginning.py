@@ -97,7 +97,7 @@ def _under_way(row: Row) -> ActRefused:
     return ActRefused(
         "The same act is under way at this moment. This one was not begun.",
         code="act_under_way",
-        next_step="Wait for its end; kallyai_acts tells what became of it.",
+        next_step=f"Run kallyai_wait with id {row['id']}: it answers with the result.",
         retryable=True,
         details={"act": row["id"], "outcome": "not_sent"},
     )

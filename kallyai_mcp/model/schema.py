@@ -24,6 +24,13 @@ RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
 """What every recorded command takes besides its own arguments; the engine takes it off."""
 
 
+LONGEST_RESULT = 80_000
+"""What Claude Code is told that an answer of some tools may have in characters (`anthropic/maxResultSizeChars`, at most
+500,000). An answer has 40,000 here, and twice that as a host may show it, with its structure laid out. Claude Code puts
+an answer of more than 50,000 into a file, and counts tokens, 25,000 at most, where nothing is declared: Chinese text is
+at that sooner than at our own limit."""
+
+
 def input_schema(args: type[Args]) -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of an argument class, in portable form."""
     generated = args.model_json_schema()
@@ -57,7 +64,11 @@ def tool_definition(command: Command) -> dict[str, Any]:
         "inputSchema": _with_run_arguments(command),
         "outputSchema": output_schema(command.answer),
         "annotations": command.annotations,
-    }
+    } | ({"_meta": {"anthropic/maxResultSizeChars": LONGEST_RESULT}} if _may_be_long(command) else {})
+
+
+def _may_be_long(command: Command) -> bool:
+    return command.third_party_text or "limit" in command.args.model_fields or command.name in ("more", "wait")
 
 
 def _with_run_arguments(command: Command) -> dict[str, Any]:

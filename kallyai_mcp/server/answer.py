@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+LONGEST_ERROR = 8_000
+"""Characters of an error, message and advice together; what is longer repeats what the caller itself has given."""
+
+_ALWAYS = ("code", "message", "next_step", "retryable", "http_status", "correlation_id")
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kallyai_mcp.engine import Result
     from kallyai_mcp.errors import KallyError
 
@@ -18,13 +26,29 @@ def success(result: Result) -> dict[str, Any]:
     return _complete(content, result.structured, is_error=False)
 
 
-def failure(error: KallyError) -> dict[str, Any]:
-    """Say what went wrong and what to do, in one text a model can act on and in `structuredContent.error`."""
+def failure(error: KallyError, advice: Callable[[str], str] = str) -> dict[str, Any]:
+    """Say what went wrong and what to do, in one text a model can act on and in `structuredContent.error`.
+
+    Args:
+        error: What went wrong.
+        advice: Returns what to do next without tools that are hidden.
+    """
+    error.next_step = advice(error.next_step)
+    if len(error.message) + len(error.next_step) > LONGEST_ERROR:
+        error.message, error.next_step = (_shortened(part) for part in (error.message, error.next_step))
     reference = f" (code {error.error_code}"
     if error.correlation_id is not None:
         reference += f", correlation id {error.correlation_id}"
     text = f"{error.message} {error.next_step}{reference})"
-    return _complete([{"type": "text", "text": text}], {"error": error.as_dict()}, is_error=True)
+    told = error.as_dict()
+    if len(json.dumps(told, ensure_ascii=False)) > LONGEST_ERROR * 2:
+        told = {name: value for name, value in told.items() if name in _ALWAYS}
+    return _complete([{"type": "text", "text": text}], {"error": told}, is_error=True)
+
+
+def _shortened(text: str) -> str:
+    most = LONGEST_ERROR // 2
+    return text if len(text) <= most else f"{text[:most]}… (cut to {most} of {len(text)} characters)"
 
 
 def _complete(content: list[dict[str, Any]], structured: dict[str, Any], *, is_error: bool) -> dict[str, Any]:

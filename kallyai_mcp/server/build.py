@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+from anyio import to_thread
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -19,6 +22,8 @@ from mcp_types import (
 
 from kallyai_mcp import __version__
 from kallyai_mcp.errors import KallyError
+from kallyai_mcp.exposure import exposed
+from kallyai_mcp.exposure.surface import TOOLS
 from kallyai_mcp.server import answer, identity
 from kallyai_mcp.server.reports import Reports
 from kallyai_mcp.server.seal import boundary
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from mcp_types import PaginatedRequestParams
 
     from kallyai_mcp.engine import Result
+    from kallyai_mcp.exposure import Exposure
     from kallyai_mcp.server.people import People
 
 logger = logging.getLogger(__name__)
@@ -43,17 +49,20 @@ def build_server(
     tools: list[dict[str, Any]],
     people: People,
     *,
+    exposure: Exposure | None = None,
     codec: RequestStateCodec | None = None,
     started: Callable[[], None] = lambda: None,
 ) -> Server[Any]:
     """Return a server for every version of the protocol that the SDK speaks.
 
     Args:
-        tools: Definitions to list, in this order; only these can be run.
+        tools: Definitions to list, in this order.
         people: Tells whose call it is.
+        exposure: What can be run, and what the definitions were loaded for; everything if not given.
         codec: Seals the state of a run that waits for a person; without it only this object opens what it has sealed.
         started: Called with the first list or run.
     """
+    shown = exposed() if exposure is None else exposure
     schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
@@ -67,18 +76,30 @@ def build_server(
         ctx: ServerRequestContext[Any], params: CallToolRequestParams
     ) -> CallToolResult | InputRequiredResult:
         started()
-        if params.name not in schemas:
+        begun = anyio.current_time()
+        # What the search surface runs by its name runs by its own, too: texts name it.
+        if params.name not in schemas and not (shown.searches and shown.allows(params.name)):
             raise MCPError(INVALID_PARAMS, f"Unknown tool: {params.name}")
         reports = Reports.of(ctx)
         try:
+            if params.name in TOOLS:
+                from kallyai_mcp.server import searching
+
+                if not searching.is_run(params.name):
+                    look = partial(searching.looked_up, shown, params.name, params.arguments or {})
+                    return cast("CallToolResult", await to_thread.run_sync(look))
+                params = searching.wanted(shown, params)
+
             from kallyai_mcp import catalog
 
             command = catalog.find(params.name)
             person = await people.person(ctx)
+            due = None if person.within is None else begun + person.within
             desk, consent = person.sign_in, person.consent
 
             async def run() -> Result:
-                return await (await person.engine()).run(command, params.arguments or {}, progress=reports)
+                engine = await person.engine()
+                return await engine.run(command, params.arguments or {}, progress=reports, until=due)
 
             async def signed_in(params: CallToolRequestParams, until: float | None) -> Result | InputRequiredResult:
                 return await (run() if desk is None else desk.run(ctx, params, run, until))
@@ -89,7 +110,7 @@ def build_server(
         except MCPError:
             raise
         except KallyError as error:
-            return cast("CallToolResult", answer.failure(error))
+            return cast("CallToolResult", answer.failure(error, shown.advice))
         except Exception:
             logger.exception("%s failed unexpectedly", params.name)
             unexpected = KallyError(
@@ -97,7 +118,7 @@ def build_server(
                 next_step="Look whether anything happened before running it again; the server's log has the details.",
                 details={"outcome": "unknown"},
             )
-            return cast("CallToolResult", answer.failure(unexpected))
+            return cast("CallToolResult", answer.failure(unexpected, shown.advice))
         if isinstance(result, InputRequiredResult):
             return result
         return cast("CallToolResult", answer.success(result))
@@ -107,7 +128,7 @@ def build_server(
         version=__version__,
         title=identity.TITLE,
         description=identity.DESCRIPTION,
-        instructions=identity.INSTRUCTIONS,
+        instructions=identity.instructions(shown),
         website_url=identity.WEBSITE,
         icons=[Icon(src=identity.icon_uri(), mime_type="image/svg+xml", sizes=["any"])],
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_LIFETIME_MS, scope="public")},

@@ -105,10 +105,18 @@ class ConsentDesk:
     Args:
         consents: Gives what is asked of the account's people; called when there is something to ask.
         clock: Seconds since the epoch.
+        longest: Seconds of a call that may go by with waiting; `LONGEST_WAIT` if not given.
     """
 
-    def __init__(self, consents: Callable[[], Awaitable[Consents]], clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        consents: Callable[[], Awaitable[Consents]],
+        clock: Callable[[], float] = time.time,
+        *,
+        longest: float | None = None,
+    ) -> None:
         self._consents = consents
+        self._longest = longest
         self._clock = clock
         self._prompts = Prompts()
         self._making = anyio.Lock()
@@ -144,7 +152,7 @@ class ConsentDesk:
             ActRefused: They declined, or the approval cannot be used any more.
             KallyError: What the run itself raises.
         """
-        deadline = anyio.current_time() + LONGEST_WAIT
+        deadline = anyio.current_time() + (self._longest or LONGEST_WAIT)
         until: float | None = None
         state = _state(params)
         if state is not None:
@@ -165,13 +173,13 @@ class ConsentDesk:
             questions += 1
             action = None
             if way == "request" and questions <= MOST_QUESTIONS:
-                action = await self._ask(ctx, question, deadline, reports, _end(needed))
+                action = await self._ask(ctx, question, deadline, reports)
             if action is None:
                 raise await self._shown(needed)
             state = question.state
             await self._record(state, agreed=action == "accept")
             params = _bare(params)
-            until = deadline if reports is None else anyio.current_time() + LONGEST_WAIT
+            until = deadline
 
     async def _question(self, needed: ApprovalRequired) -> _Question:
         found = await (await self._consents()).find(needed.approval)
@@ -225,7 +233,6 @@ class ConsentDesk:
         question: _Question,
         deadline: float,
         reports: Reports | None,
-        end: float,
     ) -> str | None:
         seconds = max(0.0, deadline - anyio.current_time())
         if reports is None:
@@ -234,7 +241,7 @@ class ConsentDesk:
         action = None
         async with anyio.create_task_group() as group:
             group.start_soon(reports.tell, REPORTS_EVERY, "Waiting for the user to approve this")
-            action = await self._prompt(ctx, question, max(seconds, end - self._clock()))
+            action = await self._prompt(ctx, question, seconds)
             group.cancel_scope.cancel()
         reports.go_on()
         return action
@@ -300,11 +307,6 @@ def _way(ctx: ServerRequestContext[Any], question: _Question) -> Way:
 def _result(question: _Question) -> InputRequiredResult:
     form = ElicitRequestFormParams(message=question.text, requested_schema=NOTHING)
     return InputRequiredResult(input_requests={KEY: ElicitRequest(params=form)}, request_state=question.state)
-
-
-def _end(needed: ApprovalRequired) -> float:
-    end = needed.details.get("expires")
-    return float(end) if isinstance(end, int | float) else 0.0
 
 
 def _declined() -> ActRefused:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kallyai_mcp.server.consent import ConsentDesk
-from kallyai_mcp.server.sign_in import SignInDesk
+from kallyai_mcp.server.sign_in import SignInDesk, patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -26,6 +26,7 @@ class Person:
         engine: Gives the engine; called with the first run, so that a list needs none.
         sign_in: Gives the account's sign-in, for runs that miss one; without it they fail.
         consents: Gives what the account's people are asked, for runs that need consent; without it they fail.
+        within: Seconds within which a call is answered; without it, as long as a run takes.
     """
 
     def __init__(
@@ -34,10 +35,13 @@ class Person:
         *,
         sign_in: Callable[[], Awaitable[SignIn]] | None = None,
         consents: Callable[[], Awaitable[Consents]] | None = None,
+        within: float | None = None,
     ) -> None:
         self.engine = engine
-        self.sign_in = None if sign_in is None else SignInDesk(sign_in)
-        self.consent = None if consents is None else ConsentDesk(consents)
+        self.within = within
+        longest = None if within is None else patience(within)
+        self.sign_in = None if sign_in is None else SignInDesk(sign_in, longest=longest)
+        self.consent = None if consents is None else ConsentDesk(consents, longest=longest)
 
 
 class People(Protocol):

@@ -13,7 +13,12 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateBoundary, RequestStateSecurity
+from mcp.server.request_state import (
+    AESGCMRequestStateCodec,
+    InvalidRequestState,
+    RequestStateBoundary,
+    RequestStateSecurity,
+)
 
 from kallyai_mcp.server.identity import NAME
 
@@ -32,6 +37,8 @@ LENGTH = 32
 
 LIFETIME = 3600.0
 """Seconds after which a state is refused whatever it is for; what it waits for ends earlier by rules of its own."""
+
+_CURSOR = b"cursor:"
 
 _POSIX = os.name == "posix"
 
@@ -88,6 +95,29 @@ class SharedCodec:
             why = error.strerror or str(error)
             logger.warning("The key %s cannot be used (%s): what waits for a person ends with this process.", FILE, why)
             return secrets.token_bytes(LENGTH)
+
+
+class CursorSeal:
+    """Seals cursors with the key of the state folder, as other states are; none of the two passes for the other.
+
+    Args:
+        codec: Seals.
+    """
+
+    def __init__(self, codec: RequestStateCodec) -> None:
+        self._codec = codec
+
+    def seal(self, payload: bytes) -> str:
+        """Return a token that only this key opens."""
+        return self._codec.seal(_CURSOR + payload)
+
+    def open(self, token: str) -> bytes | None:
+        """Return what was sealed; None where it is no cursor of this key."""
+        try:
+            payload = self._codec.unseal(token)
+        except InvalidRequestState:
+            return None
+        return payload.removeprefix(_CURSOR) if payload.startswith(_CURSOR) else None
 
 
 def shared_key(folder: Path) -> bytes:

@@ -51,15 +51,22 @@ KEY = "sign_in"
 Way = Literal["result", "request", "error"]
 
 
+def patience(within: float) -> float:
+    """Return how many seconds of a call may go by with waiting for a person, so that it is answered in time."""
+    return within - (45.0 - LONGEST_WAIT) if within >= 20 else within / 2
+
+
 class SignInDesk:
     """Turns a missing sign-in into what a host can do about it.
 
     Args:
         sign_in: Gives the account's sign-in; called with the first run.
+        longest: Seconds of a call that may go by with waiting; `LONGEST_WAIT` if not given.
     """
 
-    def __init__(self, sign_in: Callable[[], Awaitable[SignIn]]) -> None:
+    def __init__(self, sign_in: Callable[[], Awaitable[SignIn]], *, longest: float | None = None) -> None:
         self._sign_in = sign_in
+        self._longest = longest
         self._states = States()
         self._prompts = Prompts()
         self._told: set[str] = set()
@@ -87,7 +94,7 @@ class SignInDesk:
             KallyError: What the run itself raises.
         """
         if deadline is None:
-            deadline = anyio.current_time() + LONGEST_WAIT
+            deadline = anyio.current_time() + (self._longest or LONGEST_WAIT)
         sign_in = await self._sign_in()
         returns = self._returns(params, sign_in)
         since = sign_in.completed

@@ -1,0 +1,218 @@
+"""Runs that may take longer than a host waits: they go on by themselves, and whoever asks again meets them.
+
+    the answer comes in time ─────────────► it is handed over
+    it does not, something was sent ──────► the run goes on; the answer so far is how to wait for it
+    it does not, nothing was sent yet ────► the run is given up
+    the host calls the run off ───────────► the run is given up; what was sent is looked up afterwards
+
+So no host's patience cuts a phone call's answer off, and waiting sends nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kallyai_mcp.engine.outcome import ACT
+from kallyai_mcp.engine.result import Body
+from kallyai_mcp.errors import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from kallyai_mcp.engine.result import Result
+    from kallyai_mcp.model import Command
+
+    Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+FIRST_REPORT = 1.0
+NEXT_REPORTS = 5.0
+"""Seconds until the first report of progress, and between later ones."""
+
+WAITING = "_waiting"
+"""Field of an answer that is not there yet: how to wait for it."""
+
+TOOL = "kallyai_wait"
+
+MOST_KEPT = 16
+"""Runs whose end is remembered, for whoever lost its answer; acts stand in the journal besides."""
+
+LAST_WRITE = 6.0
+"""Seconds that a run which is given up may take to end: longer than writing down what became of its act."""
+
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """One run.
+
+    Attributes:
+        id: By which it is met again: of its act, where it is one.
+        command: What is run.
+        is_kept: Something was sent, so that the run is not given up.
+        started: When, by the clock of the event loop.
+        done: Set once it has ended.
+    """
+
+    def __init__(self, command: Command) -> None:
+        self.id = str(uuid.uuid4())
+        self.command = command
+        self.is_kept = False
+        self.started = anyio.current_time()
+        self.done = anyio.Event()
+        self.scope = anyio.CancelScope()
+        self._result: Result | None = None
+        self._error: BaseException | None = None
+
+    async def carry_out(self, work: Callable[[Run], Awaitable[Result]]) -> None:
+        """Do the work, and keep what comes of it."""
+        try:
+            with self.scope:
+                try:
+                    self._result = await work(self)
+                except Exception as error:  # noqa: BLE001 - handed to whoever waits, as it is
+                    self._error = error
+        finally:
+            self.done.set()
+
+    def end(self) -> Result:
+        """Return what the run brought, or raise what it raised."""
+        if self._error is not None:
+            raise self._error
+        if self._result is None:
+            raise _given_up(self.command)
+        return self._result
+
+
+class Underway:
+    """The runs of one account in this process.
+
+    Args:
+        start: Runs something for as long as the program lives; without it every run is waited for to its end.
+    """
+
+    def __init__(self, start: Start | None = None) -> None:
+        self._start = start
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+
+    async def run(
+        self,
+        command: Command,
+        work: Callable[[Run], Awaitable[Result]],
+        until: float | None,
+        progress: Callable[[float, str], Awaitable[None]] | None,
+    ) -> Result:
+        """Run something and return its result, or how to wait for it.
+
+        Args:
+            command: What is run.
+            work: Does it; marks with `keep` what must not be given up.
+            until: When the answer is due, by the clock of the event loop; without it whenever it comes.
+            progress: Told now and then that the run goes on.
+
+        Raises:
+            TransportError: The time was over before anything was sent.
+            KallyError: What the run itself raises.
+        """
+        run = Run(command)
+        if until is None or self._start is None:
+            return await reporting(work(run), progress, command)
+        self._start(lambda: run.carry_out(work))
+        try:
+            await self._meet(run, until, progress)
+        except BaseException:
+            run.scope.cancel()  # a host that calls a run off wants its connection closed (MCP, cancellation)
+            raise
+        if run.done.is_set() or run.is_kept:
+            return await self.result(run, until, None)
+        run.scope.cancel()
+        with anyio.move_on_after(LAST_WRITE, shield=True):
+            await run.done.wait()
+        return run.end()
+
+    def keep(self, run: Run, identifier: str | None = None) -> None:
+        """Note that something is sent, so that the run goes on whoever waits for it."""
+        run.id, run.is_kept = identifier or run.id, True
+        self._runs[run.id] = run
+        ended = [number for number, other in self._runs.items() if other.done.is_set()]
+        for number in ended[: max(0, len(ended) - MOST_KEPT)]:
+            del self._runs[number]
+
+    def find(self, identifier: str) -> Run | None:
+        """Return a run of this process that was kept."""
+        return self._runs.get(identifier)
+
+    async def result(
+        self, run: Run, until: float | None, progress: Callable[[float, str], Awaitable[None]] | None
+    ) -> Result:
+        """Return the result of a run once it is there, or how to wait for it further."""
+        await self._meet(run, until, progress)
+        return run.end() if run.done.is_set() else not_over(run)
+
+    async def _meet(
+        self, run: Run, until: float | None, progress: Callable[[float, str], Awaitable[None]] | None
+    ) -> None:
+        if run.done.is_set():
+            return
+        with anyio.CancelScope(deadline=float("inf") if until is None else until):
+            await reporting(run.done.wait(), progress, run.command)
+
+
+def not_over(run: Run) -> Result:
+    """Answer that a run goes on, and how its end is had."""
+    seconds = anyio.current_time() - run.started
+    facts: dict[str, Any] = {WAITING: {"id": run.id, "tool": TOOL, "arguments": {"id": run.id}}}
+    if run.command.is_recorded:
+        facts[ACT] = {"id": run.id, "outcome": "sent"}
+    sentence = (
+        f"{run.command.tool} was sent and goes on, {seconds:.0f} s so far. For its result run {TOOL} with id {run.id}. "
+        f"Do not run {run.command.tool} again for it."
+    )
+    return Body(data={}, facts=facts, notes=(sentence,)).result()
+
+
+def _given_up(command: Command) -> TransportError:
+    return TransportError(
+        f"{command.tool} was not ready to be sent in the time that a call may take; nothing was sent.",
+        code="timeout",
+        next_step="Run it again.",
+        retryable=True,
+        details={"outcome": "not_sent"},
+    )
+
+
+async def reporting(
+    work: Awaitable[Any], progress: Callable[[float, str], Awaitable[None]] | None, command: Command
+) -> Any:
+    """Await something, reporting progress meanwhile."""
+    if progress is None:
+        return await work
+    started = anyio.current_time()
+
+    async def report() -> None:
+        await anyio.sleep(FIRST_REPORT)
+        while True:
+            seconds = anyio.current_time() - started
+            try:
+                await progress(round(seconds, 1), f"{command.name} is under way, {seconds:.0f} s so far")
+            except Exception as error:  # noqa: BLE001 - whatever it is, the run it tells of must not be cut for it
+                _log.info("Progress is no longer reported: %s", type(error).__name__)
+                return
+            await anyio.sleep(NEXT_REPORTS)
+
+    failure: Exception | None = None
+    answer: Any = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(report)
+        try:
+            answer = await work
+        except Exception as error:  # noqa: BLE001 - carried out of the group as it is, which would wrap it
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return answer
