@@ -4,10 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Clients by other people, for the tests: each set in an environment of its own, locked like ours.
-CLIENTS := $(VENV)/clients/.installed
-
-.PHONY: clients demo test test-full check bench lint types generated lock schemas dist clean setup
+.PHONY: mcpb frameworks demo test test-full check bench lint types generated lock schemas dist clean setup
 PACE ?= 1
 
 setup: $(STAMP)
@@ -20,28 +17,20 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(STAMP)
 
-clients: $(CLIENTS)
-
-$(CLIENTS): $(STAMP) tests/clients/python/old.lock tests/clients/python/new.lock tests/clients/node/package-lock.json
-	@echo "Setting up the clients of the tests, once; this takes about two minutes."
-	@for name in old new; do \
-	  $(PYTHON) -m venv $(VENV)/clients/$$name && \
-	  $(VENV)/clients/$$name/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-	    -r tests/clients/python/$$name.lock || exit 1; \
-	done
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm ci --prefix tests/clients/node --ignore-scripts --no-audit --no-fund --loglevel=error
-	@touch $(CLIENTS)
-
 demo: setup
 	@$(BIN)/kallyai-mcp demo --pace $(PACE)
 
-test: setup clients
+test: setup
 	@.ci/browser
+	@.ci/node
+	@.ci/frameworks
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 # The same tests with all their examples, rounds and kills, and every tool with every fault.
-test-full: setup clients
+test-full: setup
 	@.ci/browser
+	@.ci/node
+	@.ci/frameworks
 	KALLYAI_TESTS=full $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: lint types generated test
@@ -66,15 +55,31 @@ dist: setup
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/python .ci/try_wheel.py dist
 
+# The bundle for Claude Desktop, packed by the official tool and tried as the host starts it.
+mcpb: setup
+	@.ci/node
+	rm -rf build/bundle && mkdir -p dist && rm -f dist/*.mcpb
+	$(BIN)/python -m kallyai_mcp.export.bundle build/bundle
+	cd tests/node && PATH="$(abspath $(BIN)):$$PATH" npx --no-install mcpb validate ../../build/bundle/manifest.json
+	cd tests/node && PATH="$(abspath $(BIN)):$$PATH" npx --no-install mcpb pack ../../build/bundle ../../dist/kallyai-mcp-$$(../../$(BIN)/python -c 'import kallyai_mcp; print(kallyai_mcp.__version__)').mcpb
+	$(BIN)/python .ci/try_bundle.py dist
+
+# What the examples for agent frameworks need.
+frameworks: setup
+	@.ci/frameworks
+
 bench: setup
 	$(BIN)/python -m bench
 
 # Needs uv on the path; the lock files carry hashes and no index address.
 lock:
-	for name in old new; do uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header tests/clients/python/$$name.in -o tests/clients/python/$$name.lock; done
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	echo hatchling | uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header - -o requirements-build.lock
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
+	for name in frameworks clients; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    tests/$$name/requirements.in -o tests/$$name/requirements.lock || exit 1; \
+	done
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-frameworks tests/node/node_modules dist build .pytest_cache .ruff_cache .hypothesis

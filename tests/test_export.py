@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ABOUT_SIGNING_IN = ("sign_in_", "token_", "keyring_", "refresh_", "port_")
 SECTIONS = {
-    "README.md": ("toolsets", "tools", "settings", "errors", "sandbox numbers"),
+    "README.md": ("toolsets", "tools", "settings", "errors", "sandbox numbers", "hosts", "one-click links"),
     "docs/sandbox.md": ("sandbox triggers", "sandbox faults", "sandbox controls"),
     "docs/signing-in.md": ("sign-in settings", "sign-in errors"),
 }

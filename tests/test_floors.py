@@ -14,7 +14,7 @@ FLOORS = (
     | {"logs", "pipes", "readers", "visible", "markup"},
     {"model"},
     {"commands", "examples"},
-    {"catalog", "policy", "api", "auth", "journal", "finder", "exposure"},
+    {"catalog", "policy", "api", "auth", "journal", "finder", "exposure", "hosts"},
     {"engine"},
     {"server", "sandbox", "export", "cli"},
     {"app", "__main__"},

@@ -138,6 +138,8 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
             return account.status(settings, program, check=parsed.check, as_json=as_json)
         case "approve" | "resume" | "audit" | "mandates":
             return _oversee(subcommand, parsed, settings, program, as_json=as_json)
+        case "install" | "uninstall" | "doctor":
+            return _set_up(subcommand, parsed, settings, program, as_json=as_json)
         case "tools":
             from kallyai_mcp.cli.listing import print_what_is_exposed
 
@@ -181,6 +183,22 @@ def _oversee(subcommand: str, parsed: Namespace, settings: Settings, program: Pr
             from kallyai_mcp.cli.braking import resume
 
             return resume(settings, program, as_json=as_json)
+
+
+def _set_up(subcommand: str, parsed: Namespace, settings: Settings, program: Program, *, as_json: bool) -> int:
+    match subcommand:
+        case "install":
+            from kallyai_mcp.cli.installing import install
+
+            return install(parsed, settings_flags(parsed), as_json=as_json)
+        case "uninstall":
+            from kallyai_mcp.cli.installing import uninstall
+
+            return uninstall(parsed, as_json=as_json)
+        case _:
+            from kallyai_mcp.cli.doctor import doctor
+
+            return doctor(parsed, settings, program, as_json=as_json)
 
 
 def _number(option: str, text: str, least: float, most: float, *, whole: bool = False) -> float:

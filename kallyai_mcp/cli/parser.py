@@ -242,6 +242,7 @@ def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
         "status": ("Show whether you are signed in, where, and what may be done.", _status),
         "run": ("Run any KallyAI command from the terminal.", _run),
         **{name: (summary, partial(_oversee, name)) for name, summary in OVERSIGHT.items()},
+        **{name: (summary, partial(_set_up, name)) for name, summary in SETTING_UP.items()},
         "tools": ("List the tools that hosts are shown, with their tokens.", _tools),
         "schemas": ("Print the tools in the form that a model's API takes.", _schemas),
         "sandbox": ("Serve a KallyAI on this machine, to try things out. Nothing leaves the machine.", _sandbox),
@@ -344,6 +345,12 @@ def _oversee(name: str, parser: Parser) -> None:
     FILL[name](parser)
 
 
+def _set_up(name: str, parser: Parser) -> None:
+    from kallyai_mcp.cli.setting_up import FILL
+
+    FILL[name](parser)
+
+
 def finish(parser: Parser, subcommand: str, json_help: str | None = None) -> None:
     """Accept what every subcommand accepts, and end its help text."""
     add_general(parser, json_help)
@@ -371,6 +378,13 @@ OVERSIGHT = {
     "mandates": "List, add or revoke what may be done without a further question.",
 }
 """Subcommands by which a person watches over acts, each with its summary; they are filled in `cli.oversight`."""
+
+SETTING_UP = {
+    "install": "Connect a host, such as Claude Desktop or Cursor, with this program.",
+    "uninstall": "Take this program out of a host's configuration.",
+    "doctor": "Look whether everything works, and say what to do where it does not.",
+}
+"""Subcommands that connect hosts, each with its summary; they are filled in `cli.setting_up`."""
 
 BRANCHED = frozenset({"run", "audit", "mandates"})
 """Subcommands with commands of their own."""

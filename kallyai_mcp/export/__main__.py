@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import kallyai_mcp
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.export import changes, find_checkout, write
+from kallyai_mcp.export.registry import hosts, links, server_json
 from kallyai_mcp.export.sandbox_tables import SandboxFacts, guide_sections, numbers_and_phrases
 from kallyai_mcp.export.sign_in_tables import signing_in_sections
 from kallyai_mcp.export.tables import sections
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, package: Path | None = None) ->
     check: bool = parser.parse_args(arguments).check
     try:
         root = find_checkout(package or Path(kallyai_mcp.__file__).parent)
-        found = changes(root, documents(sandbox_facts()))
+        found = changes(root, documents(sandbox_facts()), {"server.json": server_json()})
     except KallyError as error:
         sys.stderr.write(f"{error.message}\n{error.next_step}\n")
         return 2
@@ -59,7 +60,7 @@ def documents(facts: SandboxFacts) -> dict[str, dict[str, str]]:
     """Return the documents with generated parts by path, and these by name."""
     numbers = numbers_and_phrases(facts.numbers, facts.phrases)
     return {
-        "README.md": {**sections(), "sandbox numbers": numbers},
+        "README.md": {**sections(), "sandbox numbers": numbers, "hosts": hosts(), "one-click links": links()},
         "docs/sandbox.md": guide_sections(facts),
         "docs/signing-in.md": signing_in_sections(),
     }

@@ -74,12 +74,15 @@ def find_checkout(package: Path) -> Path:
     )
 
 
-def changes(root: Path, documents: Mapping[str, Mapping[str, str]]) -> list[Change]:
+def changes(
+    root: Path, documents: Mapping[str, Mapping[str, str]], whole: Mapping[str, str] | None = None
+) -> list[Change]:
     """Compare the generated files of a checkout with what they should hold.
 
     Args:
         root: The checkout.
         documents: Paths of the documents with generated parts, and these by name.
+        whole: Paths of further generated files, and what they hold.
 
     Raises:
         MissingMarker: A document has no place for one of its parts.
@@ -87,6 +90,7 @@ def changes(root: Path, documents: Mapping[str, Mapping[str, str]]) -> list[Chan
     after: dict[str, str | None] = {
         path: fill(path, _read(root / path) or "", sections) for path, sections in documents.items()
     }
+    after |= whole or {}
     # Whatever else lies in the folder was written for a tool that is gone.
     after |= {f"tool_schemas/{path.name}": None for path in (root / "tool_schemas").glob("*.json")}
     after |= {

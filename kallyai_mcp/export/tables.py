@@ -45,7 +45,7 @@ def tools() -> str:
     """Return one table of tools for each domain."""
     parts: list[str] = []
     for domain in catalog.DOMAINS:
-        rows = [(f"`{c.tool}`", _first_sentence(c.description), ", ".join(marks(c))) for c in domain.commands]
+        rows = [(f"`{c.tool}`", first_sentence(c.description), ", ".join(marks(c))) for c in domain.commands]
         parts.append(f"**{domain.name}**: {domain.summary}\n\n{table(('Tool', 'What it does', 'Effect'), rows)}")
     return "\n\n".join(parts)
 
@@ -117,7 +117,8 @@ def _code(text: str | None) -> str:
     return f"`{text}`" if text else ""
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a description."""
     text = " ".join(text.split())
     found = re.match(r".+?[.!?](?=\s+(?:[A-Z`]|kallyai_)|$)", text)
     return found[0] if found else text
