@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from bench.host import ROOT, Host, Subject
 from bench.tokens import BUDGET, tokens_per_tool
+from bench.web import WebHost, WebSubject
 from kallyai_mcp import catalog
 from kallyai_mcp.server import load_tools
 
@@ -134,6 +136,36 @@ def acts(report: Report, ours: Subject, floor: Subject, rounds: int) -> None:
     report.show(figure, f"{mine * 1000:.2f} ms", f"{theirs * 1000:.2f} ms", mine / theirs)
 
 
+def over_http(report: Report, ours: WebSubject, floor: WebSubject, rounds: int) -> None:
+    """Runs over HTTP, each a request of 2026-07-28: the median, runs per second, CPU of the server."""
+    seconds: dict[str, list[float]] = {ours.name: [], floor.name: []}
+    rates: dict[str, list[float]] = {ours.name: [], floor.name: []}
+    used: dict[str, list[float]] = {ours.name: [], floor.name: []}
+    with WebHost(ours) as first, WebHost(floor) as second:
+        hosts = ((ours.name, first), (floor.name, second))
+        for _, host in hosts:
+            for _ in range(100):
+                host.call()
+            host.calls_in_flight(200, 64)
+        for _ in range(rounds):
+            for name, host in hosts:
+                seconds[name] += [host.call() for _ in range(100)]
+        for _ in range(rounds):
+            for name, host in hosts:
+                before = host.cpu()
+                rates[name].append(host.calls_in_flight(1_000, 64))
+                used[name].append((host.cpu() - before) / 1_000)
+    figures = (
+        ("HTTP, one run after another, p50", seconds, 1000, " ms", 0.6, False),
+        ("HTTP, runs per second, 64 in flight", rates, 1, "", 3.0, True),
+        ("HTTP, CPU per run, 64 in flight", used, 1000, " ms", 0.4, False),
+    )
+    for figure, values, scale, unit, bound, at_least in figures:
+        mine, theirs = median(values[ours.name]), median(values[floor.name])
+        shown = [f"{value * scale:.{2 if unit else 0}f}{unit}" for value in (mine, theirs)]
+        report.add(figure, shown[0], shown[1], mine / theirs, bound, at_least=at_least)
+
+
 def tokens(report: Report, console: Console) -> None:
     """What a model reads of the list."""
     counts = tokens_per_tool(load_tools())
@@ -177,6 +209,9 @@ def main() -> int:
         alone = environment | UNATTENDED | {"KALLYAI_STATE_DIR": f"{folder}/acts"}
         acting = Subject("acting", ours.command, alone, "kallyai_actions_errand", "description")
         acts(report, acting, Subject("httpx2", new.command, {}, "errand", "description"), rounds)
+        web = (PYTHON, "-m", "kallyai_mcp", "serve", "--transport", "http", "--port", "{port}")
+        served = WebSubject("ours", web, environment, "kallyai_credits_balance", Path(folder) / "http-token")
+        over_http(report, served, WebSubject("floor", (PYTHON, "-m", "bench.floor_http", "{port}", origin), {}), rounds)
         api.communicate("")
     tokens(report, console)
     console.print(report.table)

@@ -29,7 +29,7 @@ def _serve_at_once() -> int:
 
     from kallyai_mcp.pipes import take_pipes
 
-    if sys.stdin is not None and sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty() and "KALLYAI_TRANSPORT" not in os.environ:
         sys.stderr.write("Waiting for an MCP host on stdin; kallyai-mcp --help tells what else it can do.\n")
     pipes = take_pipes()
 

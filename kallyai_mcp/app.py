@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from kallyai_mcp.api import ApiClient
+    from kallyai_mcp.api.observer import Observer
     from kallyai_mcp.auth.owner import Owner
     from kallyai_mcp.auth.session import Session
     from kallyai_mcp.auth.sign_in import SignIn
@@ -37,10 +40,12 @@ class App:
 
     Args:
         settings: What the program was told.
+        observer: Is told of every request to the API.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
         self.settings = settings
+        self._observer = observer
         self._group: TaskGroup | None = None
         self._making = anyio.Lock()
         self._engine: Engine | None = None
@@ -91,6 +96,16 @@ class App:
 
         return (self._owner or Owner(self.settings, Session(self.settings))).key
 
+    async def problems(self) -> list[str]:
+        """Return what is missing to serve: the journal, without which nothing is done in the user's name."""
+        from kallyai_mcp.errors import KallyError
+
+        try:
+            await (await self.parts()).journal.stopped(self.account())
+        except KallyError:
+            return ["The journal in the state folder cannot be used."]
+        return []
+
     async def aclose(self) -> None:
         """Call off a sign-in under way and close what the runs used."""
         if self._sign_in is not None:
@@ -115,7 +130,13 @@ class App:
         from kallyai_mcp.server.seal import CursorSeal, SharedCodec
 
         settings = await self._embedding() if self.settings.sandbox else self.settings
-        api = ApiClient(settings.api_url, version=__version__, proxy=settings.proxy, sandbox=settings.sandbox)
+        api = ApiClient(
+            settings.api_url,
+            version=__version__,
+            proxy=settings.proxy,
+            sandbox=settings.sandbox,
+            observer=self._observer,
+        )
         session = Session(settings)
         scopes = _needed_scopes() if settings.client_id else ()
         sign_in = SignIn(session, opener=open_in_browser, starts_every=STARTS_EVERY, scopes=scopes)
@@ -205,35 +226,70 @@ async def running(settings: Settings) -> AsyncGenerator[App]:
             group.cancel_scope.cancel()
 
 
+class Served:
+    """One account's server, for whatever carries it.
+
+    Args:
+        settings: What the program was told.
+        observer: Is told of every request to the API.
+    """
+
+    def __init__(self, settings: Settings, observer: Observer | None = None) -> None:
+        from kallyai_mcp.exposure import exposed
+        from kallyai_mcp.server import build_server, load_tools
+        from kallyai_mcp.server.people import OnePerson, Person
+        from kallyai_mcp.server.seal import SharedCodec
+
+        self.app = app = App(settings, observer)
+        self.exposure = exposure = exposed(settings.tools)
+        self._group: TaskGroup | None = None
+        self._warmed = False
+        person = Person(app.engine, sign_in=app.sign_in, consents=app.consents, within=settings.answer_within)
+        codec = SharedCodec(lambda: settings.state_folder)
+        people = OnePerson(person, app.account)
+        self.server = build_server(load_tools(exposure), people, exposure=exposure, codec=codec, started=self._started)
+
+    def tasks(self, group: TaskGroup) -> None:
+        """Take the task group that lives as long as the server."""
+        self._group = group
+        self.app.live_in(group)
+
+    def _started(self) -> None:
+        if not self._warmed and self._group is not None:
+            self._warmed = True
+            self._group.start_soon(anyio.to_thread.run_sync, warm_up)
+
+
 async def serve(settings: Settings, pipes: Pipes) -> None:
     """Serve one host over its pipes until it leaves."""
-    from kallyai_mcp.exposure import exposed
-    from kallyai_mcp.server import build_server, load_tools, serve_stdio
-    from kallyai_mcp.server.people import OnePerson, Person
-    from kallyai_mcp.server.seal import SharedCodec
+    from kallyai_mcp.server import serve_stdio
 
-    app = App(settings)
-    group: TaskGroup | None = None
-    warmed = False
+    served = Served(settings)
+    await serve_stdio(served.server, pipes, tasks=served.tasks, close=served.app.aclose)
 
-    def started() -> None:
-        nonlocal warmed
-        if not warmed and group is not None:
-            warmed = True
-            group.start_soon(anyio.to_thread.run_sync, warm_up)
 
-    def tasks(living: TaskGroup) -> None:
-        nonlocal group
-        group = living
-        app.live_in(living)
+async def serve_over_http(settings: Settings) -> None:
+    """Serve the hosts of this machine over HTTP until a signal ends it."""
+    from kallyai_mcp.server.http import serve_http
+    from kallyai_mcp.server.http.local import LocalAccess, local_token
+    from kallyai_mcp.server.http.watching import observer_for
+    from kallyai_mcp.server.http.welcome import welcome
 
-    person = Person(app.engine, sign_in=app.sign_in, consents=app.consents, within=settings.answer_within)
-    codec = SharedCodec(lambda: settings.state_folder)
-    exposure = exposed(settings.tools)
-    server = build_server(
-        load_tools(exposure), OnePerson(person, app.account), exposure=exposure, codec=codec, started=started
+    options = settings.serving
+    token, is_new = (None, False) if options.uds is not None else local_token(settings.state_folder)
+    observer = observer_for(options, os.environ)
+    served = Served(settings, observer)
+    await serve_http(
+        served.server,
+        options,
+        LocalAccess(token),
+        tasks=served.tasks,
+        close=served.app.aclose,
+        tools=served.exposure.runnable,
+        started=lambda bound: welcome(options, bound, settings.state_folder, token, is_new=is_new),
+        problems=served.app.problems,
+        observer=observer,
     )
-    await serve_stdio(server, pipes, tasks=tasks, close=app.aclose)
 
 
 def warm_up() -> None:
@@ -249,6 +305,14 @@ def warm_up() -> None:
     gc.enable()
 
 
+def _run_over_http(settings: Settings) -> None:
+    warm_up()  # nobody waits for the start, and everybody for the first run
+    options: dict[str, Any] = {}
+    if importlib.util.find_spec("uvloop") is not None:
+        options["loop_factory"] = importlib.import_module("uvloop").new_event_loop
+    anyio.run(serve_over_http, settings, backend_options=options)
+
+
 class Program:
     """What the terminal can have done. The parts it needs are made here, since they are no business of its floor.
 
@@ -260,8 +324,13 @@ class Program:
         self._pipes = pipes
 
     def serve(self, settings: Settings) -> None:
-        """Serve stdio until the host leaves; nothing but the protocol reaches stdout."""
+        """Serve stdio until the host leaves, with nothing but the protocol on stdout; or HTTP until a signal."""
         from kallyai_mcp.logs import configure
+
+        if settings.serving.is_http:
+            configure(settings.log_level)
+            _run_over_http(settings)
+            return
         from kallyai_mcp.pipes import take_pipes
 
         pipes = self._pipes or take_pipes()

@@ -16,11 +16,12 @@ from kallyai_mcp import readers
 from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.readers import is_loopback
 from kallyai_mcp.safety import SAFETY, Safety
+from kallyai_mcp.serving import SERVING, Serving
 from kallyai_mcp.setting import Setting
 from kallyai_mcp.tool_settings import TOOL_SETTINGS, ToolSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 LIVE_ORIGIN = "https://api.kallyai.com"
 DEFAULT_TOKEN_FILE = "~/.kallyai_token.json"  # noqa: S105 - a path, not a secret
@@ -45,6 +46,13 @@ def default_token_file() -> Path:
     """Return the token file of KallyAI's own command line."""
     return readers.path(DEFAULT_TOKEN_FILE)
 
+
+GROUPS: dict[str, tuple[type, Sequence[Setting]]] = {
+    "tools": (ToolSettings, TOOL_SETTINGS),
+    "safety": (Safety, SAFETY),
+    "serving": (Serving, SERVING),
+}
+"""Settings that stand together in an attribute of their own: its class and its rows."""
 
 SETTINGS = (
     Setting(
@@ -179,8 +187,7 @@ SETTINGS = (
         "--no-browser",
         "off",
     ),
-    *TOOL_SETTINGS,
-    *SAFETY,
+    *(setting for _, rows in GROUPS.values() for setting in rows),
 )
 
 
@@ -210,6 +217,8 @@ class Settings:
     """What an agent may do, and who agrees to it."""
     tools: ToolSettings = field(default_factory=ToolSettings)
     """Which tools there are."""
+    serving: Serving = field(default_factory=Serving)
+    """How hosts reach the server."""
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     display: bool = True
     """Whether a person could see a browser that this process opens."""
@@ -240,10 +249,12 @@ class Settings:
                         f"{source} {error}.", next_step=f"Correct or remove {source}. {setting.help}"
                     ) from None
         _require_whole_client(values)
-        safety = Safety(**{setting.name: values.pop(setting.name) for setting in SAFETY if setting.name in values})
-        tools = ToolSettings(**{one.name: values.pop(one.name) for one in TOOL_SETTINGS if one.name in values})
+        groups = {
+            name: kind(**{one.name: values.pop(one.name) for one in rows if one.name in values})
+            for name, (kind, rows) in GROUPS.items()
+        }
         credentials = {name: environment[name] for name in CREDENTIAL_VARIABLES if environment.get(name)}
-        return cls(**values, safety=safety, tools=tools, credentials=credentials, display=_has_display(environment))
+        return cls(**values, **groups, credentials=credentials, display=_has_display(environment))
 
     @property
     def zone(self) -> str:
@@ -299,4 +310,4 @@ def _has_display(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-assert {s.name for s in SETTINGS} <= {f.name for f in (*fields(Settings), *fields(Safety), *fields(ToolSettings))}  # noqa: S101 - the two lists are one table
+assert {s.name for s in SETTINGS} <= {f.name for one in (Settings, *(g[0] for g in GROUPS.values())) for f in fields(one)}  # noqa: S101 - the two lists are one table

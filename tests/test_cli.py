@@ -65,11 +65,41 @@ def test_serves_without_a_subcommand_and_with_serve(argv: list[str], capfd: pyte
     assert capfd.readouterr() == ("", ""), "stdout belongs to the protocol"
 
 
-def test_other_transport_is_refused_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("given", "transport"),
+    [("http", ("http",)), ("sse", ("sse",)), ("sse, HTTP", ("http", "sse")), ("stdio", ("stdio",))],
+)
+def test_the_transport_is_a_setting(given: str, transport: tuple[str, ...]) -> None:
     program = FakeProgram()
-    assert run(["serve", "--transport", "http"], program) == 2
+    assert run(["serve", "--transport", given], program) == 0
+    assert program.settings is not None
+    assert program.settings.serving.transport == transport
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--transport", "carrier-pigeon"),
+        ("--transport", "stdio,http"),
+        ("--transport", ","),
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--host", "a b"),
+        ("--allow-hosts", "*"),
+        ("--allow-hosts", "127.0.0.1:*"),
+        ("--allow-origins", "*"),
+        ("--allow-origins", "https://app.example.com/"),
+        ("--allow-origins", "null"),
+        ("--max-connections", "0"),
+    ],
+)
+def test_what_is_no_way_to_be_reached_is_refused_with_a_sentence(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, str]
+) -> None:
+    program = FakeProgram()
+    assert run(["serve", *flags], program) == 2
     assert not program.served
-    assert "serves stdio only" in capsys.readouterr().err
+    assert flags[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

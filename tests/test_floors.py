@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kallyai_mcp"
 FLOORS = (
-    {"errors", "settings", "setting", "safety", "tool_settings", "privacy"}
+    {"errors", "settings", "setting", "safety", "tool_settings", "serving", "privacy"}
     | {"logs", "pipes", "readers", "visible", "markup"},
     {"model"},
     {"commands", "examples"},

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kallyai_mcp.api.answer import Answer
+    from kallyai_mcp.api.observer import Observer
     from kallyai_mcp.errors import SignInRequired
     from kallyai_mcp.model import ApiRequest, Command
 
@@ -63,6 +64,7 @@ class ApiClient:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Callable[[], float] = random.random,
+        observer: Observer | None = None,
     ) -> None:
         """Prepare; the first run opens the first connection.
 
@@ -78,6 +80,7 @@ class ApiClient:
             clock: Seconds since the epoch.
             sleep: Waits between two attempts.
             random: A number of at least 0 and less than 1, to spread repeats.
+            observer: Is told of every request.
         """
         self._deadlines = deadlines or Deadlines()
         self._wire = Wire(
@@ -89,6 +92,7 @@ class ApiClient:
             max_bytes=max_bytes,
             transport=transport,
             clock=clock,
+            observer=observer,
         )
         self._is_sandbox = sandbox
         self._sleep = sleep

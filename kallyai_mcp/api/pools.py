@@ -21,10 +21,10 @@ import httpx2
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-SHARE = 4
+SHARE = 1
 """Requests in flight in a pool from which on the next pool is used."""
 
-MOST = 32
+MOST = 64
 """Pools that are made at most; then the emptiest is used."""
 
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=15)

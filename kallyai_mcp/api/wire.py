@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kallyai_mcp.api.answer import Answer
+    from kallyai_mcp.api.observer import Exchanged, Observer
     from kallyai_mcp.model import ApiRequest, Command
 
 
@@ -77,6 +78,7 @@ class Wire:
         max_bytes: int,
         transport: httpx2.AsyncBaseTransport | None,
         clock: Callable[[], float],
+        observer: Observer | None = None,
     ) -> None:
         """Prepare; the first request opens the first connection. See `ApiClient` for the arguments."""
         self._origin = Origin(origin)
@@ -87,6 +89,7 @@ class Wire:
         self._deadlines = deadlines
         self._max_bytes = max_bytes
         self._clock = clock
+        self._observer = observer
         self._pools = Pools(
             is_encrypted=self._origin.is_encrypted,
             proxy=None if self.is_local else proxy,
@@ -128,7 +131,17 @@ class Wire:
             httpx2.TransportError: The connection failed.
             TransportError: The answer is of no use.
         """
+        if self._observer is None:
+            return await self._exchange(command, request)
+        with self._observer.request(command) as exchanged:
+            return await self._exchange(command, request, exchanged)
+
+    async def _exchange(
+        self, command: Command, request: httpx2.Request, exchanged: Exchanged | None = None
+    ) -> Answer | ApiError:
         async with self._pools.answered(request, new=command.method != "GET") as response:
+            if exchanged is not None:
+                exchanged.answered(response.status_code)
             self.met_sandbox = self.met_sandbox or HEADER in response.headers
             return await self._read(command, response)
 

@@ -101,22 +101,13 @@ def _dispatch(argv: Sequence[str], program: Program) -> int:
         return stop(os.environ, flags, program, as_json=getattr(parsed, "json", False))
     settings = Settings.read(os.environ, flags)
     if subcommand == "serve":
-        return _serve(parsed, settings, program)
+        program.serve(settings)
+        return DONE
     gc.enable()  # off since the start of the program, for the sake of serving
     from kallyai_mcp.logs import configure
 
     configure(settings.log_level)
     return _carry_out(subcommand, parsed, settings, program)
-
-
-def _serve(parsed: Namespace, settings: Settings, program: Program) -> int:
-    transport = getattr(parsed, "transport", "stdio")
-    if transport != "stdio":
-        raise UsageError(
-            "This version serves stdio only.", next_step="Leave out --transport, or use --transport stdio."
-        )
-    program.serve(settings)
-    return DONE
 
 
 def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: Program) -> int:

@@ -12,6 +12,7 @@ from kallyai_mcp import __version__, readers
 from kallyai_mcp.cli.output import EXIT_STATUS, UsageError
 from kallyai_mcp.cli.text import PROGRAM, visible
 from kallyai_mcp.exposure.dialects import FORMATS
+from kallyai_mcp.serving import SERVING
 from kallyai_mcp.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 _SETTING = "setting "
 _WORD = "\0"
 _NAME_COLUMN = 30
-_METAVARS = {"sandbox_data": "FILE", "timezone": "ZONE", "proxy": "URL"}
+_METAVARS = {
+    "sandbox_data": "FILE",
+    "timezone": "ZONE",
+    "proxy": "URL",
+    "uds": "PATH",
+    "max_connections": "N",
+    "max_connections_per_client": "N",
+}
 _UNITS: Mapping[Callable[[str], Any], str] = {readers.amount: "CREDITS", readers.count: "N"}
 JSON_ANSWER = "Print the answer as one JSON document."
 
@@ -141,11 +149,11 @@ class Parser(ArgumentParser):
         )
 
 
-def add_settings(parser: Parser, *, shown: bool = False) -> None:
+def add_settings(parser: Parser, *, shown: bool = False, rows: Sequence[Setting] = SETTINGS) -> None:
     """Accept the settings' flags, but those whose name a command uses itself."""
     taken = {option for action in parser.accepted() for option in action.option_strings}
     group = parser.add_argument_group("settings") if shown else parser
-    for setting in SETTINGS:
+    for setting in rows:
         if setting.flag is None or setting.flag in taken:
             continue
         help_text = SUPPRESS
@@ -236,7 +244,7 @@ def build_parser() -> Parser:
 
 def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
     return {
-        "serve": ("Serve one host over stdin and stdout; the same as no command.", _serve),
+        "serve": ("Serve hosts: one over stdin and stdout, as without a command, or several over HTTP.", _serve),
         "login": ("Sign in: shows an address and a code, and waits until you have agreed there.", _login),
         "logout": ("Forget the tokens on this machine.", _logout),
         "status": ("Show whether you are signed in, where, and what may be done.", _status),
@@ -252,8 +260,13 @@ def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
 
 
 def _serve(parser: Parser) -> None:
-    parser.epilog = examples(f"{PROGRAM} serve", f"{PROGRAM} serve --sandbox", f"KALLYAI_SANDBOX=1 {PROGRAM}")
-    parser.add_argument("--transport", default="stdio", metavar="{stdio}", help="How the host is reached.")
+    parser.epilog = examples(
+        f"{PROGRAM} serve",
+        f"{PROGRAM} serve --transport http",
+        f"{PROGRAM} serve --transport http,sse --port 9000 --metrics-port 9090",
+        f"{PROGRAM} serve --transport http --uds ~/.local/state/kallyai-mcp/http.sock",
+    )
+    add_settings(parser, shown=True, rows=SERVING)
     finish(parser, "serve")
 
 

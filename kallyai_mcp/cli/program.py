@@ -93,7 +93,7 @@ class Program(Protocol):
     """What can be done with one set of settings."""
 
     def serve(self, settings: Settings) -> None:
-        """Serve stdio until the host leaves."""
+        """Serve stdio until the host leaves, or HTTP until a signal ends it."""
         ...
 
     def running(self, settings: Settings) -> AbstractAsyncContextManager[App]:

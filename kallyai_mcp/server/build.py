@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
@@ -43,6 +43,19 @@ logger = logging.getLogger(__name__)
 
 LIST_LIFETIME_MS = 3_600_000
 """How long a host may keep the list: it changes only with the program or its settings."""
+
+
+class _Server(Server[Any]):
+    """A server that says who it is without copying that for each answer: nothing here changes an answer in place."""
+
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """Who it is, as it goes over the wire."""
+        return self._stamp
+
+    @cached_property
+    def _stamp(self) -> dict[str, Any]:
+        return self.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 def build_server(
@@ -123,7 +136,7 @@ def build_server(
             return result
         return cast("CallToolResult", answer.success(result))
 
-    server: Server[Any] = Server(
+    server: Server[Any] = _Server(
         identity.NAME,
         version=__version__,
         title=identity.TITLE,

@@ -7,10 +7,7 @@ Where the key cannot be kept, this process makes one for itself: then its states
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import stat
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.request_state import (
@@ -21,6 +18,7 @@ from mcp.server.request_state import (
 )
 
 from kallyai_mcp.server.identity import NAME
+from kallyai_mcp.server.secret_file import shared_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +37,6 @@ LIFETIME = 3600.0
 """Seconds after which a state is refused whatever it is for; what it waits for ends earlier by rules of its own."""
 
 _CURSOR = b"cursor:"
-
-_POSIX = os.name == "posix"
 
 
 def boundary(
@@ -126,52 +122,4 @@ def shared_key(folder: Path) -> bytes:
     Raises:
         OSError: It cannot be read or made, or what stands there is not the user's own plain file, closed to others.
     """
-    path = folder / FILE
-    try:
-        return _read(path)
-    except FileNotFoundError:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make(path)
-        return _read(path)
-
-
-def _make(path: Path) -> None:
-    """Put a new key at `path`, whole from its first moment, unless there is one by then."""
-    temporary = path.with_name(f"{FILE}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, _flags(os.O_WRONLY | os.O_CREAT | os.O_EXCL), 0o600)
-    try:
-        try:
-            if _POSIX:
-                os.fchmod(descriptor, 0o600)  # the umask may have taken bits away
-            os.write(descriptor, secrets.token_bytes(LENGTH))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        with suppress(FileExistsError):
-            os.link(temporary, path)  # unlike a rename, it never takes the place of another's key
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, _flags(os.O_RDONLY))
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise OSError("it is not a plain file")
-        if _POSIX and facts.st_uid != os.geteuid():
-            raise OSError("it belongs to another user")
-        if _POSIX and facts.st_mode & 0o177:
-            raise OSError(f"it is open to others, mode {facts.st_mode & 0o777:04o}")
-        key = os.read(descriptor, LENGTH + 1)
-    finally:
-        os.close(descriptor)
-    if len(key) != LENGTH:
-        raise OSError("it holds no key; remove it")
-    return key
-
-
-def _flags(flags: int) -> int:
-    for name in ("O_CLOEXEC", "O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
-        flags |= getattr(os, name, 0)
-    return flags
+    return shared_secret(folder / FILE, lambda: secrets.token_bytes(LENGTH), LENGTH)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.os.win32.utilities import rebind_std_handle_to_fd
 
+from kallyai_mcp.server.ending import end_in_time, leave
 from kallyai_mcp.server.streams import message_streams
 
 if TYPE_CHECKING:
@@ -75,18 +74,11 @@ async def serve_stdio(
                     with anyio.move_on_after(CLOSING_TIME, shield=True):
                         await close()
                 if received is not None:
-                    _leave(128 + received)
+                    leave(128 + received)
         except* BrokenPipeError:
             pass  # the host has closed its end: there is nobody to answer
         group.cancel_scope.cancel()
 
 
 def _end_in_time(code: int = 0) -> None:
-    last = threading.Timer(LAST_MOMENT, _leave, (code,))
-    last.daemon = True
-    last.start()
-
-
-def _leave(code: int) -> None:
-    sys.stderr.flush()
-    os._exit(code)
+    end_in_time(LAST_MOMENT, code)

@@ -40,7 +40,7 @@ GRACE = 2.0
 _WAITING = 16
 """Messages that may wait in either direction before their sender has to."""
 
-_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
+ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -158,8 +158,8 @@ async def _chunk(source: int) -> bytes:
 def _messages(line: bytes) -> list[SessionMessage]:
     """Return the messages of a line; what is none becomes the error that answers it, so that no host waits in vain."""
     text = line.decode("utf-8", errors="replace")
-    if _ESCAPED.search(line):
-        text = _mended(text)
+    if ESCAPED.search(line):
+        text = mended(text)
     try:
         return [SessionMessage(types.jsonrpc_message_adapter.validate_json(text, by_name=False))]
     except ValueError:
@@ -194,7 +194,8 @@ def _refusal(number: int | str | None, code: int, message: str) -> SessionMessag
     return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=number, error=error))
 
 
-def _mended(line: str) -> str:
+def mended(line: str) -> str:
+    """Return a message in which halves of surrogate pairs, which no UTF-8 can hold, have become U+FFFD."""
     # A host written in JavaScript sends a text cut within an emoji as "\ud83d" (RFC 8259, 8.2); left as it is, the
     # whole message would be dropped and never answered.
     try:
@@ -224,4 +225,4 @@ class _HostInput(TextIOWrapper):
         line = super().readline(size)
         if not line and self.at_end is not None:
             self.at_end()
-        return _mended(line) + "\n" if _ESCAPED.search(line.encode()) else line
+        return mended(line) + "\n" if ESCAPED.search(line.encode()) else line

@@ -1,0 +1,291 @@
+"""The life of the HTTP server: slow and bad clients, too many of them, and its end in time with a true journal."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hosts import MODERN, environment
+from http_world import PATH, READ, START, Session, Web, encoded, free_port, web
+from recorder import HELD, Recorder, answer, recording
+
+from kallyai_mcp.server.http.connections import LONGEST_REQUEST, LONGEST_STALL, LOOK_EVERY
+from kallyai_mcp.server.http.serve import LAST_MOMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+CALL = "kallyai_calls_make"
+TASK = {"phone": "+12025550143", "task": "Ask until when the kitchen is open"}
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Generator[Recorder]:
+    with recording() as made:
+        yield made
+
+
+def run_in_background(work: object) -> threading.Thread:
+    def quietly() -> None:
+        try:
+            work()  # pyright: ignore[reportCallIssue] - a function without arguments
+        except (OSError, AssertionError, HTTPException):
+            return  # the server left
+
+    made = threading.Thread(target=quietly)
+    made.start()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "times"), [(signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 2)]
+)
+def test_it_ends_in_time_with_calls_in_flight_and_a_true_journal(
+    tmp_path: Path, recorder: Recorder, how: signal.Signals, status: int, times: int
+) -> None:
+    recorder.answers(HELD)
+    with web(tmp_path, recorder.origin, transport="http,sse") as server:
+        session = Session(server, "2025-11-25")
+        stream, _ = server.opened("/sse", server.headers(("Accept", "text/event-stream")))
+        params = {"name": CALL, "arguments": TASK}
+        waiting = [
+            run_in_background(lambda: server.modern("tools/call", params)),
+            run_in_background(lambda: session.run(1, READ)),
+        ]
+        recorder.wait_requests(2)
+        begun = time.monotonic()
+        for _ in range(times):
+            server.process.send_signal(how)
+            time.sleep(0.2)
+        assert server.process.wait(LAST_MOMENT + 2) == status
+        assert time.monotonic() - begun < LAST_MOMENT + 0.5
+        recorder.wait_left(2)
+        for each in waiting:
+            each.join()
+        stream.close()
+        assert "Traceback" not in server.stderr
+    (journal,) = (tmp_path / "state").glob("*.db")
+    with closing(sqlite3.connect(journal)) as opened:
+        assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    audit = subprocess.run(
+        [sys.executable, "-m", "kallyai_mcp", "audit", "list", "--json"],
+        env=environment(tmp_path, recorder.origin),
+        capture_output=True,
+        text=True,
+        timeout=START,
+        check=False,
+    )
+    assert '"unknown"' in audit.stdout, audit
+
+
+def test_a_run_that_ends_soon_is_let_end(tmp_path: Path, recorder: Recorder) -> None:
+    recorder.answers(HELD)
+    with web(tmp_path, recorder.origin) as server:
+        found: list[object] = []
+        waiting = run_in_background(lambda: found.append(server.run(READ)))
+        recorder.wait_requests()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        recorder.release()
+        waiting.join()
+        assert len(found) == 1
+        assert server.process.wait(LAST_MOMENT + 2) == 143
+
+
+HALF_HEAD = b"POST /mcp HTTP/1.1\r\nHost: x\r\n"
+HALF_BODY = HALF_HEAD + b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed a connection; what it said before does not matter."""
+    connection.setblocking(False)
+    try:
+        while True:
+            if not connection.recv(65536):
+                return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def test_slow_clients_are_dropped_and_healthy_ones_do_not_notice(tmp_path: Path, recorder: Recorder) -> None:
+    """300 half heads, 40 half bodies (with the token), 10 that say nothing: gone within 15 s; a stream stays."""
+    recorder.answers(answer({"goals": []}))
+    with web(tmp_path, recorder.origin, transport="http,sse") as server:
+        stream, _ = server.opened("/sse", server.headers(("Accept", "text/event-stream")))
+        token = f"Authorization: Bearer {server.token}\r\n".encode()
+        body = HALF_BODY.replace(b"Host: x", f"Host: {server.name}".encode()).replace(b"\r\n", b"\r\n" + token, 1)
+        begun = time.monotonic()
+        bad = [server.connect() for _ in range(350)]
+        for number, each in enumerate(bad):
+            if number < 340:
+                each.sendall(HALF_HEAD if number < 300 else body)
+        client, times = server.client(), list[float]()
+        while time.monotonic() - begun < LONGEST_REQUEST - 2:
+            asked = time.monotonic()
+            got = server.send("POST", PATH, modern_headers(server), list_body(), over=client)
+            times.append(time.monotonic() - asked)
+            assert got.status == 200
+            for each in bad[:20]:
+                each.sendall(b"X")  # one byte now and then does not help
+            time.sleep(0.1)
+        times.sort()
+        assert len(times) > 5
+        assert times[int(len(times) * 0.99)] < 1.0
+        time.sleep(max(0.0, begun + LONGEST_REQUEST + 2 * LOOK_EVERY + 1 - time.monotonic()))
+        left = [each for each in bad if not is_closed(each)]
+        assert time.monotonic() - begun < 15
+        assert left == []
+        assert stream.sock is not None
+        assert not is_closed(stream.sock)
+        assert server.send("POST", PATH, modern_headers(server), list_body()).status == 200
+        for each in (*bad, stream, client):
+            each.close()
+
+
+def modern_headers(server: Web) -> list[tuple[str, str]]:
+    return server.headers(("MCP-Protocol-Version", MODERN), ("Mcp-Method", "server/discover"))
+
+
+def list_body() -> bytes:
+    from hosts import envelope
+
+    return encoded(1, "server/discover", {"_meta": envelope()})
+
+
+def test_who_does_not_read_answers_is_dropped(tmp_path: Path, recorder: Recorder) -> None:
+    with web(tmp_path, recorder.origin) as server:
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((server.host, server.port))
+        from hosts import envelope
+
+        body = encoded(1, "tools/list", {"_meta": envelope()})
+        headers = server.headers(("MCP-Protocol-Version", MODERN), ("Mcp-Method", "tools/list"))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        asked = f"POST {PATH} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        deaf.sendall(asked * 40)  # more than the system keeps for it
+        deadline = time.monotonic() + LONGEST_STALL + 5
+        while time.monotonic() < deadline and open_connections(server) > 0:
+            time.sleep(0.3)
+        assert open_connections(server) == 0
+        deaf.close()
+
+
+def open_connections(server: Web) -> int:
+    """Return how many connections the server has open, by the system's table."""
+    lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+    own = f"0100007F:{server.port:04X}"
+    return sum(1 for line in lines if line.split()[1] == own and line.split()[3] == "01")
+
+
+def test_too_many_connections_are_told_so_quickly(tmp_path: Path, recorder: Recorder) -> None:
+    recorder.answers(answer({"goals": []}))
+    flags = ("--max-connections", "8", "--max-connections-per-client", "4")
+    with web(tmp_path, recorder.origin, *flags, transport="http,sse") as server:
+        streams = [server.opened("/sse", server.headers(("Accept", "text/event-stream")))[0] for _ in range(4)]
+        begun = time.monotonic()
+        refused = server.send("POST", PATH, modern_headers(server), list_body())
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        assert time.monotonic() - begun < 5
+        streams.pop().close()
+        deadline = time.monotonic() + 10
+        while server.send("POST", PATH, modern_headers(server), list_body()).status != 200:
+            assert time.monotonic() < deadline
+        # Those who hold connections without being let in make room for whoever is.
+        idle = [server.connect() for _ in range(12)]
+        assert server.send("POST", PATH, modern_headers(server), list_body()).status == 200
+        for each in (*idle, *streams):
+            each.close()
+
+
+def test_a_head_without_an_end_is_refused(tmp_path: Path, recorder: Recorder) -> None:
+    with web(tmp_path, recorder.origin) as server:
+        with server.connect() as endless:
+            endless.sendall(HALF_HEAD)
+            with suppress(OSError):
+                for _ in range(20):
+                    endless.sendall(b"X-More: " + b"x" * 8000 + b"\r\n")
+                    time.sleep(0.05)
+            assert is_closed(endless)
+        assert server.send("GET", "/healthz", [("Host", "x")]).status == 200
+
+
+def serve(tmp_path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - this interpreter, and code of these tests
+        [sys.executable, "-m", "kallyai_mcp", "serve", "--transport", "http", *flags],
+        env=environment(tmp_path, "http://127.0.0.1:1"),
+        capture_output=True,
+        text=True,
+        timeout=START,
+        check=False,
+    )
+
+
+def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        done = serve(tmp_path, "--port", str(port))
+    assert done.returncode == 2
+    assert f"Port {port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("a file")
+    done = serve(tmp_path, "--port", "0")
+    assert done.returncode == 2
+    assert "--state-dir" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_that_others_can_read_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "http-token").write_text("x" * 43)
+    (tmp_path / "state" / "http-token").chmod(0o644)
+    done = serve(tmp_path, "--port", "0")
+    assert done.returncode == 2
+    assert "0644" in done.stderr
+
+
+def test_a_socket_left_behind_is_replaced_and_one_in_use_is_not(tmp_path: Path, recorder: Recorder) -> None:
+    recorder.answers(answer({"goals": []}))
+    path = tmp_path / "own" / "http.sock"
+    path.parent.mkdir(mode=0o700)
+    left = socket.socket(socket.AF_UNIX)
+    left.bind(str(path))
+    left.close()
+    with web(tmp_path, recorder.origin, uds=path) as server:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert server.run(READ)["isError"] is False
+        second = serve(tmp_path, "--uds", str(path))
+        assert second.returncode == 2
+        assert "server listens there" in " ".join(second.stderr.split())
+        assert server.run(READ)["isError"] is False
+    assert not path.exists()
+    path.write_text("something of the user's")
+    third = serve(tmp_path, "--uds", str(path))
+    assert third.returncode == 2
+    assert path.read_text() == "something of the user's"
+
+
+def test_a_folder_that_others_may_write_to_gets_no_socket(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    done = serve(tmp_path, "--uds", str(tmp_path / "open" / "s"))
+    assert done.returncode == 2
+    assert "chmod" in done.stderr
