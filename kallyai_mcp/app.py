@@ -247,7 +247,14 @@ class Served:
         person = Person(app.engine, sign_in=app.sign_in, consents=app.consents, within=settings.answer_within)
         codec = SharedCodec(lambda: settings.state_folder)
         people = OnePerson(person, app.account)
-        self.server = build_server(load_tools(exposure), people, exposure=exposure, codec=codec, started=self._started)
+        self.server = build_server(
+            load_tools(exposure),
+            people,
+            exposure=exposure,
+            codec=codec,
+            started=self._started,
+            language="es" if settings.language == "es" else "en",
+        )
 
     def tasks(self, group: TaskGroup) -> None:
         """Take the task group that lives as long as the server."""

@@ -310,4 +310,6 @@ def _has_display(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-assert {s.name for s in SETTINGS} <= {f.name for one in (Settings, *(g[0] for g in GROUPS.values())) for f in fields(one)}  # noqa: S101 - the two lists are one table
+assert {s.name for s in SETTINGS} <= {
+    f.name for one in (Settings, *(g[0] for g in GROUPS.values())) for f in fields(one)
+}  # noqa: S101 - the two lists are one table

@@ -108,7 +108,7 @@ def _check_result(command: Command, example: Example, result: dict[str, Any]) ->
         assert structured == with_origin(command.tool, {"uri": resource["uri"], "media_type": "text/calendar"})
         assert FILE_NOTICE in text
         return
-    assert len(result["content"]) == 1
+    assert [block["type"] for block in result["content"][1:]] in ([], ["resource_link"])
     if command.redirects:
         assert structured == {"status": 302, "location": ELSEWHERE}
         assert ELSEWHERE in text

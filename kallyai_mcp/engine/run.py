@@ -156,6 +156,24 @@ class Engine:
             whole = await past.result(act)
         return self._continued.finish(whole, source, cursor)
 
+    async def look(self, command: Command, arguments: Mapping[str, Any]) -> Any:
+        """Return the data of a free read that is for the program alone: its words must be shown to nobody.
+
+        So it neither marks the account as one that has read strangers' words, nor is anything withheld.
+
+        Raises:
+            ValueError: The command is no free read.
+            KallyError: Nobody is signed in, the API said no, or there was no answer.
+        """
+        if command.effect is not Effect.READ or command.is_recorded:
+            raise ValueError(f"{command.name} is no free read")
+        args = parse(command, arguments)
+        if command.method is None:
+            return await self._local[command.name](args)
+        tokens = None if command.public else self._tokens
+        request = build_request(command, args, self._defaults)
+        return (await self._api.send(command, request, tokens, run_id=str(uuid.uuid4()))).data
+
     async def _read(self, command: Command, arguments: Mapping[str, Any]) -> Result:
         args = parse(command, arguments, example_value)
         return await self._finished(command, args, arguments, Options(), Run(command))

@@ -11,18 +11,19 @@ LONGEST_ERROR = 8_000
 _ALWAYS = ("code", "message", "next_step", "retryable", "http_status", "correlation_id")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kallyai_mcp.engine import Result
     from kallyai_mcp.errors import KallyError
 
 
-def success(result: Result) -> dict[str, Any]:
-    """Say what the run brought: structured, and as text; a file as an embedded resource."""
+def success(result: Result, links: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Say what the run brought: structured, and as text; a file as an embedded resource; links to what follows."""
     content: list[dict[str, Any]] = [{"type": "text", "text": result.text}]
     if (file := result.file) is not None:
         resource = {"uri": file.uri, "mimeType": file.media_type, "text": file.text}
         content.append({"type": "resource", "resource": resource})
+    content += links
     return _complete(content, result.structured, is_error=False)
 
 

@@ -24,7 +24,8 @@ from kallyai_mcp import __version__
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.exposure import exposed
 from kallyai_mcp.exposure.surface import TOOLS
-from kallyai_mcp.server import answer, identity
+from kallyai_mcp.server import answer, apps, identity
+from kallyai_mcp.server.extras import Extras
 from kallyai_mcp.server.reports import Reports
 from kallyai_mcp.server.seal import boundary
 
@@ -33,16 +34,22 @@ if TYPE_CHECKING:
 
     from mcp.server.context import ServerRequestContext
     from mcp.server.request_state import RequestStateCodec
+    from mcp.server.subscriptions import SubscriptionBus
     from mcp_types import PaginatedRequestParams
+    from mcp_types.methods import CacheableMethod
 
     from kallyai_mcp.engine import Result
     from kallyai_mcp.exposure import Exposure
+    from kallyai_mcp.server.jobs.job import Language
     from kallyai_mcp.server.people import People
+    from kallyai_mcp.server.resources.watching import Pace
 
 logger = logging.getLogger(__name__)
 
 LIST_LIFETIME_MS = 3_600_000
 """How long a host may keep the list: it changes only with the program or its settings."""
+
+_LISTS: tuple[CacheableMethod, ...] = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 
 
 class _Server(Server[Any]):
@@ -65,6 +72,9 @@ def build_server(
     exposure: Exposure | None = None,
     codec: RequestStateCodec | None = None,
     started: Callable[[], None] = lambda: None,
+    language: Language = "en",
+    bus: SubscriptionBus | None = None,
+    pace: Pace | None = None,
 ) -> Server[Any]:
     """Return a server for every version of the protocol that the SDK speaks.
 
@@ -74,15 +84,23 @@ def build_server(
         exposure: What can be run, and what the definitions were loaded for; everything if not given.
         codec: Seals the state of a run that waits for a person; without it only this object opens what it has sealed.
         started: Called with the first list or run.
+        language: Language of prompts where none is given.
+        bus: Carries what has changed to all streams; without one, within this process.
+        pace: How often the service is asked for what is watched.
     """
     shown = exposed() if exposure is None else exposure
     schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
+    extras = Extras(shown, people, language=language, bus=bus, pace=pace)
 
-    async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
+    async def list_tools(ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
         if params is not None and params.cursor is not None:
             raise MCPError(INVALID_PARAMS, "Invalid cursor: all tools are on the first page")
         started()
         # The definitions are in wire form already; the SDK checks them against the version of the connection.
+        if apps.are_shown_by(ctx):
+            # What the host declares decides, so that nobody else may be given this list from a cache.
+            own = {"tools": apps.with_pages(tools), "resultType": "complete", "cacheScope": "private"}
+            return cast("ListToolsResult", own)
         return cast("ListToolsResult", {"tools": tools, "resultType": "complete"})
 
     async def call_tool(
@@ -104,6 +122,8 @@ def build_server(
                 params = searching.wanted(shown, params)
 
             from kallyai_mcp import catalog
+            from kallyai_mcp.model import Effect
+            from kallyai_mcp.server.resources import links
 
             command = catalog.find(params.name)
             person = await people.person(ctx)
@@ -134,7 +154,9 @@ def build_server(
             return cast("CallToolResult", answer.failure(unexpected, shown.advice))
         if isinstance(result, InputRequiredResult):
             return result
-        return cast("CallToolResult", answer.success(result))
+        if command.effect is not Effect.READ:
+            extras.has_changed(ctx)
+        return cast("CallToolResult", answer.success(result, links.of(ctx, command, result, shown.allows)))
 
     server: Server[Any] = _Server(
         identity.NAME,
@@ -144,11 +166,13 @@ def build_server(
         instructions=identity.instructions(shown),
         website_url=identity.WEBSITE,
         icons=[Icon(src=identity.icon_uri(), mime_type="image/svg+xml", sizes=["any"])],
-        cache_hints={"tools/list": CacheHint(ttl_ms=LIST_LIFETIME_MS, scope="public")},
+        cache_hints=dict.fromkeys(_LISTS, CacheHint(ttl_ms=LIST_LIFETIME_MS, scope="public")),
         get_tool_input_schema=schemas.get,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        **extras.handlers(),
     )
-    server.lifespan = people.living
+    server.extensions[apps.EXTENSION] = {}
+    server.lifespan = extras.living
     server.middleware.append(boundary(people.account, codec))
     return server

@@ -45,19 +45,25 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 class _Unanswered(set[types.RequestId]):
-    """The requests under way, by their ids."""
+    """The requests under way, by their ids.
+
+    Attributes:
+        standing: Those that are answered only when their host ends them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.standing: set[types.RequestId] = set()
         self._changed = anyio.Event()
 
     def answered(self, number: types.RequestId) -> None:
         self.discard(number)
+        self.standing.discard(number)
         self._changed.set()
 
     async def settled(self) -> None:
-        """Wait until there is none."""
-        while self:
+        """Wait until there is none but standing ones."""
+        while self - self.standing:
             self._changed = anyio.Event()
             await self._changed.wait()
 
@@ -138,6 +144,8 @@ def _is_new(message: types.JSONRPCMessage, unanswered: _Unanswered) -> bool:
             logger.warning("A request was ignored: another one with its id is still under way.")
             return False
         unanswered.add(message.id)
+        if message.method == "subscriptions/listen":
+            unanswered.standing.add(message.id)
     elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
         number = (message.params or {}).get("requestId")
         if isinstance(number, int | str):
