@@ -24,6 +24,7 @@ test: setup
 	@.ci/browser
 	@.ci/node
 	@.ci/frameworks
+	@.ci/postgres
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 # The same tests with all their examples, rounds and kills, and every tool with every fault.
@@ -31,6 +32,7 @@ test-full: setup
 	@.ci/browser
 	@.ci/node
 	@.ci/frameworks
+	@.ci/postgres
 	KALLYAI_TESTS=full $(BIN)/python -m pytest -n auto $(ARGS)
 
 check: lint types generated test

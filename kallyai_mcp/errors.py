@@ -52,6 +52,8 @@ OWN_CODES = {
     "act_under_way": "The same act is under way at this moment; it was not begun a second time.",
     "outcome_unknown": "The same act was sent before and its answer was lost; it was not sent a second time.",
     "journal_unusable": "What is done cannot be written down, so that no act is begun.",
+    "storage_away": "The database of the servers is away or busy for the moment; nothing was sent, nothing is lost.",
+    "vault_unusable": "The tokens kept by the server cannot be read or changed; they are left as they are.",
     "not_a_terminal": "This needs a person at a terminal.",
     "connection_failed": "The service cannot be reached; nothing was sent.",
     "connection_lost": "The connection broke before the answer was complete.",

@@ -56,6 +56,13 @@ def endpoint(text: str) -> str:
     return text
 
 
+def database(text: str) -> str:
+    """Read the address of a PostgreSQL database, as libpq takes it. What is wrong with it is told without it."""
+    if not text.startswith(("postgresql://", "postgres://")) or not text.isprintable() or " " in text:
+        raise ValueError("must be one word that begins with postgresql://")
+    return text
+
+
 def switch(text: str) -> bool:
     """Read whether something is on."""
     if text.lower() in {"1", "true", "yes", "on"}:

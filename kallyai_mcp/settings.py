@@ -187,6 +187,18 @@ SETTINGS = (
         "--no-browser",
         "off",
     ),
+    Setting(
+        "database_url",
+        "KALLYAI_DATABASE_URL",
+        "PostgreSQL of the servers of an organisation: postgresql://user:password@host:5432/name.",
+        readers.database,
+    ),
+    Setting(
+        "vault_keys",
+        "KALLYAI_VAULT_KEYS",
+        "Keys that people's tokens are sealed with, 32 bytes in base64 each; the first seals, all of them open.",
+        str,
+    ),
     *(setting for _, rows in GROUPS.values() for setting in rows),
 )
 
@@ -213,6 +225,8 @@ class Settings:
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
     no_browser: bool = False
+    database_url: str | None = field(default=None, repr=False)
+    vault_keys: str | None = field(default=None, repr=False)
     safety: Safety = field(default_factory=Safety)
     """What an agent may do, and who agrees to it."""
     tools: ToolSettings = field(default_factory=ToolSettings)
@@ -310,6 +324,5 @@ def _has_display(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-assert {s.name for s in SETTINGS} <= {
-    f.name for one in (Settings, *(g[0] for g in GROUPS.values())) for f in fields(one)
-}  # noqa: S101 - the two lists are one table
+_CLASSES = (Settings, *(kind for kind, _ in GROUPS.values()))
+assert {s.name for s in SETTINGS} <= {f.name for one in _CLASSES for f in fields(one)}  # noqa: S101 - the two lists are one table

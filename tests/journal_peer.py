@@ -17,9 +17,11 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from journal_world import ANN, ROOMY, a_draft
+from postgres_world import GRACE
 
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.journal import Journal
+from kallyai_mcp.journal.postgresql import PostgreSQL
 from kallyai_mcp.model.acts import Consent, State
 from kallyai_mcp.model.records import Act
 from kallyai_mcp.safety import Safety
@@ -124,7 +126,8 @@ def tell(line: str) -> None:
 
 async def main(*arguments: str) -> None:
     folder, what, *how = arguments
-    async with Journal(Path(folder)) as journal:
+    where = PostgreSQL(folder, grace=GRACE) if folder.startswith("postgresql:") else Path(folder)
+    async with Journal(where) as journal:
         await journal.distrust(ANN, "opened", [str(os.getpid())])
         tell("ready")
         await anyio.to_thread.run_sync(sys.stdin.readline)

@@ -12,8 +12,10 @@ from kallyai_mcp.model.records import Act, Draft, Mandate, Question
 from kallyai_mcp.safety import Safety
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from kallyai_mcp.journal.storage import Storage
     from kallyai_mcp.model.records import Approval
 
 NOW = 1_800_000_000.0
@@ -43,8 +45,13 @@ class Clock:
         return self.now
 
 
+elsewhere: Callable[[Clock], Storage] | None = None
+"""Makes the database of the journals of this test, where that is no file; set by the fixture `engine`."""
+
+
 def journal_in(folder: Path, clock: Clock | None = None, *, busy: float = 10.0) -> Journal:
-    return Journal(folder / "state", clock=clock or Clock(), busy=busy)
+    clock = clock or Clock()
+    return Journal(folder / "state" if elsewhere is None else elsewhere(clock), clock=clock, busy=busy)
 
 
 def digest_of(name: str) -> str:

@@ -10,7 +10,8 @@ import pytest
 from cli_acts_world import CALL, CTRL_C, NUMBER, Desk, sitting
 from recorder import Reply, answer
 
-from kallyai_mcp.cli.parser import OVERSIGHT, parse
+from kallyai_mcp.cli.groups import OVERSIGHT
+from kallyai_mcp.cli.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -15,6 +15,7 @@ FLOORS = (
     {"model"},
     {"commands", "examples"},
     {"catalog", "policy", "api", "auth", "journal", "finder", "exposure", "hosts"},
+    {"shared"},
     {"engine"},
     {"server", "sandbox", "export", "cli"},
     {"app", "__main__"},

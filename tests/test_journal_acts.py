@@ -22,7 +22,7 @@ from kallyai_mcp.model.records import Act
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 WHOLE = a_draft(
     arguments={"phone": "+14155550100", "task": "Büro \ud83d"},
@@ -242,6 +242,7 @@ async def test_an_act_whose_run_is_cancelled_while_it_is_recorded_is_recorded_an
         assert act is not None
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 async def test_nobody_waits_for_a_write_of_another_process_to_read(tmp_path: Path) -> None:
     async with journal_in(tmp_path, busy=0.3) as journal:
         await begun(journal, a_draft())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 DRAFT = a_draft()
 BY_NOBODY = sorted(set(Consent) - {Consent.ELICITATION, Consent.PAGE, Consent.TERMINAL})

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,6 @@ from kallyai_mcp.model.records import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from kallyai_mcp.journal.database import Transaction
 
@@ -115,6 +115,7 @@ async def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     async with journal_in(tmp_path / "a b?mode=memory#%2f ü'\"") as journal:
         act = await begun(journal, a_draft())
         assert await journal.acts(ANN) == [act]
+        assert isinstance(journal.path, Path)
         assert modes(journal.path.parent)["acts.db"] == 0o600
 
 

@@ -53,7 +53,7 @@ RACES: list[tuple[dict[str, Any], str, float, int]] = [
 class Peer:
     """A process that uses the journal."""
 
-    def __init__(self, folder: Path, *work: object) -> None:
+    def __init__(self, folder: Path | str, *work: object) -> None:
         command = [sys.executable, str(PEER), str(folder), *map(str, work)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own script
 
@@ -82,7 +82,7 @@ class Peer:
 
 
 @contextmanager
-def peers(folder: Path, *works: tuple[object, ...]) -> Generator[list[Peer]]:
+def peers(folder: Path | str, *works: tuple[object, ...]) -> Generator[list[Peer]]:
     """Start processes, and let them go at the same moment; all of them live to the end of the block."""
     with ExitStack() as stack:
         started: list[Peer] = []
@@ -99,7 +99,7 @@ def peers(folder: Path, *works: tuple[object, ...]) -> Generator[list[Peer]]:
             assert peer.end() == 0
 
 
-def racing(folder: Path, draft: dict[str, Any], safety: dict[str, Any], *, processes: int = 4) -> Counter[str]:
+def racing(folder: Path | str, draft: dict[str, Any], safety: dict[str, Any], *, processes: int = 4) -> Counter[str]:
     """Begin 200 acts at once in several processes; return what came of them."""
     roomy = {name: getattr(ROOMY, name) for name in ROOMY.__slots__ if name.startswith("max_")} | safety
     each = 200 // processes

@@ -6,11 +6,14 @@ import hashlib
 import json
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import journal_world
 import pytest
 from journal_world import ANN, BOB, Clock, journal_in
+from psycopg.rows import tuple_row
 
+from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.journal.verification import ALTERED, MISSING, NO_HEAD, PUT_IN
 from kallyai_mcp.model.acts import Consent
 from kallyai_mcp.model.records import Note, Receipt, Verification
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+    from kallyai_mcp.journal.storage import Storage
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 COUNT = 6
 
@@ -36,10 +41,34 @@ async def written(tmp_path: Path) -> None:
 
 
 def opened(tmp_path: Path) -> sqlite3.Connection:
+    """Open the database as somebody who may do anything with it."""
+    if journal_world.elsewhere is not None:
+        return cast("sqlite3.Connection", Tampering(journal_world.elsewhere(Clock())))
     connection = sqlite3.connect(tmp_path / "state" / "acts.db", isolation_level=None)
     for trigger in ("receipt_unchanged", "receipt_kept"):
         connection.execute(f"DROP TRIGGER {trigger}")
     return connection
+
+
+class Tampering:
+    """A connection of the owner of a PostgreSQL database, that takes SQLite's statements."""
+
+    def __init__(self, storage: Storage) -> None:
+        from kallyai_mcp.journal.postgresql import PostgreSQL
+
+        assert isinstance(storage, PostgreSQL)
+        self._connection = storage.connect()
+        self._connection.row_factory = tuple_row  # pyright: ignore[reportAttributeAccessIssue]  # as SQLite's
+        self._connection.execute(
+            "SET session_replication_role = replica; ALTER TABLE receipt DROP CONSTRAINT receipt_pkey"
+        )
+
+    def execute(self, statement: str, values: tuple[Any, ...] = ()) -> object:
+        return self._connection.execute(statement.replace("?", "%s"), values)  # pyright: ignore[reportCallIssue, reportArgumentType]  # the tests' own
+
+    def close(self) -> None:
+        self._connection.execute("ALTER TABLE receipt ADD PRIMARY KEY (number)")
+        self._connection.close()
 
 
 def line_of(db: sqlite3.Connection, number: int) -> dict[str, Any]:
@@ -128,7 +157,11 @@ TAMPERED: dict[str, tuple[Callable[[sqlite3.Connection], object], int, str]] = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-async def test_a_check_names_the_first_line_that_is_not_as_it_was_written(tmp_path: Path, how: str) -> None:
+async def test_a_check_names_the_first_line_that_is_not_as_it_was_written(
+    tmp_path: Path, how: str, engine: str
+) -> None:
+    if engine == "postgresql" and how == "no text":
+        return  # a text is always one there
     tamper, broken, reason = TAMPERED[how]
     await written(tmp_path)
     with closing(opened(tmp_path)) as db:
@@ -138,6 +171,7 @@ async def test_a_check_names_the_first_line_that_is_not_as_it_was_written(tmp_pa
         assert (found.broken, found.reason) == (broken, reason)
 
 
+@pytest.mark.parametrize("engine", ["file"], indirect=True)
 @pytest.mark.parametrize("how", sorted(set(TAMPERED) - {"the head set back"}))
 async def test_what_is_done_after_a_tampering_is_written_down_and_does_not_hide_it(tmp_path: Path, how: str) -> None:
     """The head that was set back harmed no line."""
@@ -166,6 +200,12 @@ async def test_an_untouched_log_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE receipt SET account = 'x'", "DELETE FROM receipt WHERE number = 6"])
 async def test_the_database_itself_refuses_to_change_or_remove_a_line(tmp_path: Path, statement: str) -> None:
     await written(tmp_path)
+    if journal_world.elsewhere is not None:
+        storage = journal_world.elsewhere(Clock())
+        with pytest.raises(InvalidSettings, match="refused a statement"):
+            await storage.write(lambda tx: tx.run(statement))
+        await storage.aclose()
+        return
     db = sqlite3.connect(tmp_path / "state" / "acts.db", isolation_level=None)
     with closing(db), pytest.raises(sqlite3.IntegrityError, match="receipts are never"):
         db.execute(statement)

@@ -16,7 +16,7 @@ from kallyai_mcp.model.records import Earlier
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 STANDS_FOR = {State.DONE: 600.0, State.UNKNOWN: 86_400.0, State.NOT_FOUND: 86_400.0}
 

@@ -32,7 +32,7 @@ from kallyai_mcp.model.records import Stopped, Taint
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("engine")]
 
 DAYS_3 = 3 * 86_400.0
 
@@ -187,7 +187,9 @@ async def test_what_is_not_trusted_is_remembered_until_it_is(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - UNDER_WAY))
-async def test_words_are_forgotten_three_days_after_the_end_of_an_act(tmp_path: Path, state: State) -> None:
+async def test_words_are_forgotten_three_days_after_the_end_of_an_act(
+    tmp_path: Path, engine: str, state: State
+) -> None:
     clock = Clock()
     draft = a_draft(
         arguments={"task": "a-secret-task"}, recipients=("+1-secret",), before={"was": "secret"}, credits=1.0
@@ -203,6 +205,8 @@ async def test_words_are_forgotten_three_days_after_the_end_of_an_act(tmp_path: 
         bare = replace(draft, arguments={}, recipients=(), before=None)
         assert await journal.act(ANN, act.id) == replace(act, draft=bare, answer=None)
         assert await journal.receipts(None) == receipts
+    if engine == "postgresql":
+        return  # which overwrites what was deleted when it cleans up
     with closing(sqlite3.connect(tmp_path / "state" / "acts.db")) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert b"secret" not in (tmp_path / "state" / "acts.db").read_bytes()

@@ -12,6 +12,7 @@ from kallyai_mcp.catalog import find
 from kallyai_mcp.commands.acts import ProposeMandate
 from kallyai_mcp.engine.outcome import charge_of
 from kallyai_mcp.errors import ActRefused, ApprovalRequired, InvalidSettings, KallyError, TransportError
+from kallyai_mcp.journal.database import Database
 from kallyai_mcp.model import Consent, State
 from kallyai_mcp.safety import ALL_DAY, Safety
 
@@ -242,7 +243,9 @@ async def test_a_mandate_agreed_to_with_a_warning_is_not_trusted_once_the_warnin
     with pytest.raises(ApprovalRequired) as asked:
         await control.mandate(proposed)
     await journal.decide(account, asked.value.approval, agreed=True, how=Consent.PAGE)
-    journal._database._clock = lambda: now + 800  # pyright: ignore[reportPrivateUsage]
+    database = journal._database  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(database, Database)
+    database._clock = lambda: now + 800  # pyright: ignore[reportPrivateUsage]
     await _forget_taint(journal)
     await control.mandate(proposed)
     assert [mandate.is_trusted for mandate in await journal.mandates(account)] == [False]

@@ -152,18 +152,18 @@ async def test_a_retry_that_declines_runs_nothing_although_the_page_was_approved
     assert world.sent() == []
 
 
-def test_states_end_and_do_not_pile_up() -> None:
+async def test_states_end_and_do_not_pile_up() -> None:
     now = 0.0
     states = States(lambda: now)
-    states.give("a")
+    await states.give("a")
     now = LIFETIME
-    assert not states.use("a")
+    assert not await states.use("a")
     for number in range(MOST + 5):
-        states.give(str(number))
+        await states.give(str(number))
     assert len(states) == MOST
-    assert not states.use("4")
-    assert states.use("5")
-    assert not states.use("5")
+    assert not await states.use("4")
+    assert await states.use("5")
+    assert not await states.use("5")
     now *= 2
-    states.give("z")
+    await states.give("z")
     assert len(states) == 1

@@ -292,8 +292,8 @@ async def test_an_approval_given_to_one_door_lets_the_act_happen_once_through_an
 async def test_options_of_a_run_reach_the_tool(engine: Engine, version: str) -> None:
     seen: list[Any] = []
 
-    async def run(command: Any, arguments: Any, *, progress: Any = None) -> Any:
-        del progress
+    async def run(command: Any, arguments: Any, *, progress: Any = None, until: float | None = None) -> Any:
+        del progress, until
         seen.append((command.tool, arguments))
         return await Engine(Book()).run(command, arguments)
 

@@ -142,6 +142,14 @@ class KeyringStore:
             raise _unusable("does not keep what it is given")
         self._touch()
 
+    async def write(self, pair: TokenPair) -> None:
+        """Put new tokens in place of the old; see `replace`."""
+        self.replace(pair)
+
+    async def erase(self) -> bool:
+        """Remove the tokens; see `remove`."""
+        return self.remove()
+
     def require_replaceable(self) -> None:
         """Check that there is a keyring which protects what it keeps.
 

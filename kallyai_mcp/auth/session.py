@@ -204,7 +204,7 @@ class Session:
             try:
                 async with self.file.locked():
                     self._vault.require_no_live_tokens(pair)
-                    return self._vault.save(pair)
+                    return await self._vault.save(pair)
             except (TransportError, UnreadableTokenFile) as error:
                 self._vault.keep_in_memory(pair, error.message)
                 return False
@@ -218,11 +218,11 @@ class Session:
         async with self._gate:
             try:
                 async with self.file.locked():
-                    return self._vault.remove()
+                    return await self._vault.remove()
             except (TransportError, UnreadableTokenFile) as error:
                 # Safe without the lock: whoever refreshes looks, before saving, whether the file is there.
                 _log.info("Removing the token file without its lock: %s", error.message)
-                return self._vault.remove()
+                return await self._vault.remove()
 
     def _note_scope(self, pair: TokenPair) -> None:
         if pair.scope is not None:
@@ -301,14 +301,14 @@ class Session:
         url = self.settings.api_url + REFRESH_PATH
         async with self.http.answered("POST", url, json={"refresh_token": pair.refresh_token}) as answer:
             if answer.status == 200:
-                # No await between here and the save: what is lost now is lost for good.
+                # Nothing but the save from here on, which is not cut off: what is lost now is lost for good.
                 try:
                     new = pair_from_answer(answer.body, asked_at=asked_at, previous_refresh_token=pair.refresh_token)
                 except ValueError:
                     raise _odd_answer(answer.status) from None
                 self._checked(new)
                 self._note_scope(new)
-                self._latest = self._vault.store_refreshed(pair, new)
+                self._latest = await self._vault.store_refreshed(pair, new)
                 return self._latest
         if answer.status not in {400, 401} and oauth_error(answer.body) != "invalid_grant":
             raise _odd_answer(answer.status)

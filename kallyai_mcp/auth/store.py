@@ -1,4 +1,4 @@
-"""What a place for tokens must be able to do, whichever it is: the token file, or the system's keyring."""
+"""What a place for tokens must be able to do, whichever it is: the token file, the system's keyring, or a database."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ class UnreadableTokenFile(InvalidSettings):
     code = "token_file_unusable"
 
 
-class KeyringUnusable(UnreadableTokenFile):
+class PlaceUnusable(UnreadableTokenFile):
+    """The place is one that no other program is about to finish writing to: there is nothing to wait for."""
+
+
+class KeyringUnusable(PlaceUnusable):
     """The keyring is missing, locked, or does not keep what it is given."""
 
     code = "keyring_unusable"
@@ -46,7 +50,7 @@ class TokenStore(Protocol):
     """Keeps one account's tokens. Whoever changes them holds the lock.
 
     Attributes:
-        kind: What it is, for the status: "token file" or "keyring".
+        kind: What it is, for the status: "token file", "keyring" or "vault".
     """
 
     kind: ClassVar[str]
@@ -78,15 +82,15 @@ class TokenStore(Protocol):
         ...
 
     def read(self) -> TokenPair | None:
-        """The tokens; None when there are none.
+        """The tokens; None when there are none. What would have to be waited for is as `prepare` or the lock found it.
 
         Raises:
             UnreadableTokenFile: The place is refused.
         """
         ...
 
-    def replace(self, pair: TokenPair) -> None:
-        """Put new tokens in place of the old.
+    async def write(self, pair: TokenPair) -> None:
+        """Put new tokens in place of the old. Not to be cut off: the caller shields it.
 
         Raises:
             OSError: Disk full, no rights, I/O error.
@@ -102,7 +106,7 @@ class TokenStore(Protocol):
         """
         ...
 
-    def remove(self) -> bool:
+    async def erase(self) -> bool:
         """Remove the tokens. Whether there were any.
 
         Raises:

@@ -189,6 +189,14 @@ class TokenFile:
         if links > 1:
             raise self._refused("has a second name (hard link)", "Copy it to a new file in its place, mode 0600.")
 
+    async def write(self, pair: TokenPair) -> None:
+        """Put new tokens in place of the old; see `replace`."""
+        self.replace(pair)
+
+    async def erase(self) -> bool:
+        """Remove the tokens; see `remove`."""
+        return self.remove()
+
     def require_replaceable(self) -> None:
         """Check that what stands there, if anything, is the user's own plain file.
 

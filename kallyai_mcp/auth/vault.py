@@ -10,7 +10,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.auth.store import KeyringUnusable, UnreadableTokenFile
+import anyio
+
+from kallyai_mcp.auth.store import PlaceUnusable, UnreadableTokenFile
 from kallyai_mcp.errors import SignInFailed, TransportError
 from kallyai_mcp.model.sandbox_marks import is_sandbox_token
 
@@ -87,7 +89,7 @@ class Vault:
             try:
                 await self.file.prepare()
                 return self.held()
-            except KeyringUnusable:
+            except PlaceUnusable:
                 if self._unsaved is None:
                     raise
                 return self._unsaved.pair
@@ -98,13 +100,14 @@ class Vault:
             await self._clock.sleep(PEER_PAUSE / 2)
         return self.held()
 
-    def save(self, pair: TokenPair, used: str | None = None) -> bool:
+    async def save(self, pair: TokenPair, used: str | None = None) -> bool:
         """Write a pair; where that fails, keep it in memory and say so in the log. Whether it was written.
 
         `used` is the refresh token that brought it.
         """
         try:
-            self.file.replace(pair)
+            with anyio.CancelScope(shield=True):  # a sign-in that is cut off here would be lost for good
+                await self.file.write(pair)
         except OSError as error:
             self.keep_in_memory(pair, error.strerror or type(error).__name__, used)
         except UnreadableTokenFile as error:
@@ -129,7 +132,7 @@ class Vault:
         try:
             async with self.file.locked(0):
                 if self._unsaved is not None and self._is_as_left(self._unsaved):
-                    self.save(self._unsaved.pair, self._unsaved.used)
+                    await self.save(self._unsaved.pair, self._unsaved.used)
         except (TransportError, UnreadableTokenFile) as error:
             _log.debug("The token file still cannot be written: %s", error.message)
 
@@ -140,7 +143,7 @@ class Vault:
         there = self.file.read()
         return there is not None and there.refresh_token == unsaved.used
 
-    def store_refreshed(self, used: TokenPair, new: TokenPair) -> TokenPair | None:
+    async def store_refreshed(self, used: TokenPair, new: TokenPair) -> TokenPair | None:
         """Save what a refresh brought; return the pair now in force.
 
         Nothing is written where the user signed out meanwhile (None), or where somebody wrote a newer pair unlocked.
@@ -159,7 +162,7 @@ class Vault:
                 return None
             if there.refresh_token != used.refresh_token and there.usable(self._clock.now()):
                 return there
-        self.save(new, used.refresh_token)
+        await self.save(new, used.refresh_token)
         return new
 
     async def peers_pair(self, used: TokenPair) -> TokenPair | None:
@@ -199,12 +202,14 @@ class Vault:
                 next_step="Name another file with --token-file, or use --sandbox.",
             )
 
-    def remove(self) -> bool:
+    async def remove(self) -> bool:
         """Forget the pair and remove the file. Whether there was a pair.
 
         Raises:
             UnreadableTokenFile: The file cannot be removed.
         """
-        was_in_memory = self._unsaved is not None
+        was_there = self._unsaved is not None
         self._unsaved = None
-        return self.file.remove() or was_in_memory
+        with anyio.CancelScope(shield=True):
+            was_there |= await self.file.erase()
+        return was_there

@@ -131,6 +131,12 @@ def _carry_out(subcommand: str, parsed: Namespace, settings: Settings, program: 
             return _oversee(subcommand, parsed, settings, program, as_json=as_json)
         case "install" | "uninstall" | "doctor":
             return _set_up(subcommand, parsed, settings, program, as_json=as_json)
+        case "migrate" | "vault":
+            from kallyai_mcp.cli import storing
+
+            if subcommand == "migrate":
+                return storing.migrate(settings, role=parsed.grant, as_json=as_json)
+            return storing.vault(parsed, settings, as_json=as_json)
         case "tools":
             from kallyai_mcp.cli.listing import print_what_is_exposed
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import textwrap
 from argparse import PARSER, SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from kallyai_mcp import __version__, readers
+from kallyai_mcp.cli.groups import BRANCHED, GROUPS
 from kallyai_mcp.cli.output import EXIT_STATUS, UsageError
 from kallyai_mcp.cli.text import PROGRAM, visible
 from kallyai_mcp.exposure.dialects import FORMATS
@@ -249,8 +251,11 @@ def _subcommands() -> dict[str, tuple[str, Callable[[Parser], None]]]:
         "logout": ("Forget the tokens on this machine.", _logout),
         "status": ("Show whether you are signed in, where, and what may be done.", _status),
         "run": ("Run any KallyAI command from the terminal.", _run),
-        **{name: (summary, partial(_oversee, name)) for name, summary in OVERSIGHT.items()},
-        **{name: (summary, partial(_set_up, name)) for name, summary in SETTING_UP.items()},
+        **{
+            name: (summary, partial(_fill_group, module, name))
+            for module, group in GROUPS.items()
+            for name, summary in group.items()
+        },
         "tools": ("List the tools that hosts are shown, with their tokens.", _tools),
         "schemas": ("Print the tools in the form that a model's API takes.", _schemas),
         "sandbox": ("Serve a KallyAI on this machine, to try things out. Nothing leaves the machine.", _sandbox),
@@ -352,16 +357,9 @@ def _run(parser: Parser) -> None:
     fill_run(parser)
 
 
-def _oversee(name: str, parser: Parser) -> None:
-    from kallyai_mcp.cli.oversight import FILL
-
-    FILL[name](parser)
-
-
-def _set_up(name: str, parser: Parser) -> None:
-    from kallyai_mcp.cli.setting_up import FILL
-
-    FILL[name](parser)
+def _fill_group(module: str, name: str, parser: Parser) -> None:
+    fill: Mapping[str, Callable[[Parser], None]] = importlib.import_module(f"kallyai_mcp.cli.{module}").FILL
+    fill[name](parser)
 
 
 def finish(parser: Parser, subcommand: str, json_help: str | None = None) -> None:
@@ -382,25 +380,6 @@ def _domains_as_commands(word: str) -> list[str]:
 
     return [f"{PROGRAM} run {word}"] if word in {words[0] for words in by_words()} else []
 
-
-OVERSIGHT = {
-    "approve": "Agree to something that waits for a person, or decline it.",
-    "stop": "Stop at once everything that is being done, and all that is to come.",
-    "resume": "Let acts run again after a stop.",
-    "audit": "List, check or export the log of what was done.",
-    "mandates": "List, add or revoke what may be done without a further question.",
-}
-"""Subcommands by which a person watches over acts, each with its summary; they are filled in `cli.oversight`."""
-
-SETTING_UP = {
-    "install": "Connect a host, such as Claude Desktop or Cursor, with this program.",
-    "uninstall": "Take this program out of a host's configuration.",
-    "doctor": "Look whether everything works, and say what to do where it does not.",
-}
-"""Subcommands that connect hosts, each with its summary; they are filled in `cli.setting_up`."""
-
-BRANCHED = frozenset({"run", "audit", "mandates"})
-"""Subcommands with commands of their own."""
 
 SHELLS = ("bash", "zsh", "tcsh", "fish")
 _EPILOG = (

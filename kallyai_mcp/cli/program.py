@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class Runner(Protocol):
     """Runs commands: the engine."""
 
-    async def run(self, command: Command, arguments: Mapping[str, Any], *, progress: Progress | None = None) -> Result:
+    async def run(
+        self, command: Command, arguments: Mapping[str, Any], *, progress: Progress | None = None, whole: bool = False
+    ) -> Result:
         """Run a command once; raises a KallyError when it does not succeed."""
         ...
 

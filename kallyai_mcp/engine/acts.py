@@ -24,6 +24,7 @@ from kallyai_mcp.engine.gate import Order, Standing
 from kallyai_mcp.engine.rehearsal import rehearse
 from kallyai_mcp.engine.result import as_object, shape, shape_data
 from kallyai_mcp.errors import ActRefused, ApprovalRequired, KallyError
+from kallyai_mcp.journal.storage import StorageAway
 from kallyai_mcp.model import Consent, State
 from kallyai_mcp.model.records import Draft, Earlier, Mandate, Note
 from kallyai_mcp.policy import Ask, still_shows
@@ -90,7 +91,6 @@ class Acts:
         self._reading = reading
         self._safety = gate.safety
         self._is_recovered = False
-        self._unwritten: dict[str, Callable[[], Awaitable[Act]]] = {}
 
     async def run(
         self,
@@ -263,7 +263,7 @@ class Acts:
         async def watch() -> None:
             nonlocal cut
             while True:
-                await anyio.sleep(STOP_LOOKS_EVERY)
+                await self._journal.await_stop(self._owner.key, STOP_LOOKS_EVERY)
                 try:
                     stop = await self._journal.stopped(self._owner.key)
                 except KallyError as problem:
@@ -315,12 +315,12 @@ class Acts:
         try:
             return await end()
         except KallyError as problem:
-            # What has happened is told, whether or not it could be written down; that is tried again with the next act.
-            self._unwritten[act.id] = end
+            # What has happened is told, whether or not it could be written down; that is tried again.
+            self._settler.owed.add(act.id, end, again=isinstance(problem, StorageAway))
             _log.error("The end of act %s could not be written down: %s", act.id, problem.message)
             return replace(act, state=state, answer=answer, charged=charged, note="its end is not yet written down")
         except BaseException:
-            self._unwritten[act.id] = end
+            self._settler.owed.add(act.id, end, again=False)
             raise
 
     async def _charged(
@@ -350,12 +350,7 @@ class Acts:
 
     async def _recover(self) -> None:
         """Settle, once per process, what those that have died left behind, and always what this one still owes."""
-        for identifier, end in list(self._unwritten.items()):
-            try:
-                await end()
-            except ActRefused as problem:  # the journal was moved away
-                _log.warning("The end of act %s is not written down: %s", identifier, problem.message)
-            self._unwritten.pop(identifier, None)
+        await self._settler.owed.write()
         if self._is_recovered:
             return
         for act in await self._journal.recover(self._owner.key, self._safety.approval):

@@ -36,7 +36,7 @@ class Parts:
         defaults: What requests take from the settings.
         owner: Whose acts they are.
         start: Runs something in the background for as long as the program lives.
-        journal: Where acts are recorded; in the state folder unless given.
+        journal: Where acts are recorded; in the state folder unless given. One that others share is not closed here.
     """
 
     def __init__(
@@ -132,5 +132,5 @@ class Parts:
 
     async def aclose(self) -> None:
         """Close the journal, if it was used."""
-        if "journal" in self.__dict__:
+        if "journal" in self.__dict__ and not self.journal.is_common:
             await self.journal.aclose()

@@ -1,7 +1,8 @@
 """What reading strangers' words leads to: the account is marked, and what is written meanwhile is not trusted later.
 
 The mark is set before the words are handed over. Where it cannot be written down, that is made good before the next
-act is judged; until then none is begun.
+act is judged; until then none is begun. Where other servers judge acts of the account, too, who know nothing of what
+this one owes, the words are not handed over without the mark.
 """
 
 from __future__ import annotations
@@ -69,7 +70,11 @@ class Reading:
         self._owed: tuple[str, float] | None = None
 
     async def admit(self, command: Command, given_: Mapping[str, Any], answer: Answer) -> Answer:
-        """Note what an answer brings, and return what of it may be shown."""
+        """Note what an answer brings, and return what of it may be shown.
+
+        Raises:
+            KallyError: That strangers' words were read cannot be noted, and other servers would not know of it.
+        """
         if command.introduces:
             try:
                 await self._note_written(given_, answer.data)
@@ -115,6 +120,8 @@ class Reading:
         try:
             await self.catch_up()
         except KallyError as error:
+            if self._journal.is_shared:
+                raise
             _log.warning("That strangers' words were read could not be written down: %s", error.message)
         else:
             self._written = now

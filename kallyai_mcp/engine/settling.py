@@ -11,6 +11,7 @@ import anyio
 
 from kallyai_mcp.catalog import by_tool
 from kallyai_mcp.engine.outcome import charge_of
+from kallyai_mcp.engine.owed import Owed
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.model import State
 from kallyai_mcp.model.looking import given, judge, see
@@ -74,6 +75,8 @@ class Settler:
         self._clock = clock
         self._sleep = sleep
         self._watched: set[str] = set()
+        self.owed = Owed(start, sleep)
+        """The ends of acts that could not be written down."""
 
     def watch(self, act: Act) -> None:
         """Look for an act again and again in the background, until it is settled or left no trace for long."""

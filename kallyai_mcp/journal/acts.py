@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from kallyai_mcp.journal.database import Row, Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
 
 MOST_LISTED = 10_000
 """Acts that are returned at once, whatever the limit asked for."""
@@ -69,9 +69,13 @@ WHERE is_forgotten = 0 AND settled <= :before
 """
 
 
-def insert(tx: Transaction, account: str, draft: Draft, approval_mode: str) -> Act:
+def new_id() -> str:
+    """Return an identifier for an act."""
+    return str(uuid.uuid4())
+
+
+def insert(tx: Transaction, account: str, draft: Draft, approval_mode: str, identifier: str) -> Act:
     """Record an act of this process as prepared."""
-    identifier = str(uuid.uuid4())
     tx.run(
         _INSERT,
         id=identifier,
@@ -175,7 +179,7 @@ def recipient_key(account: str, recipient: str) -> str:
     return hashlib.sha256(f"{account}\n{recipient}".encode("utf-8", "replace")).hexdigest()
 
 
-def act_of(row: Row, path: Path) -> Act:
+def act_of(row: Row, path: Path | str) -> Act:
     """Read a row.
 
     Raises:

@@ -18,7 +18,7 @@ from kallyai_mcp.model.records import Approval, Note, Question
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kallyai_mcp.journal.database import Row, Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
 
 LIFETIME = 900.0
 """Seconds after which a question, and the consent to it, end by themselves."""
@@ -200,7 +200,7 @@ def _declined(identifier: str) -> ActRefused:
     )
 
 
-def _approval_of(row: Row, path: Path) -> Approval:
+def _approval_of(row: Row, path: Path | str) -> Approval:
     with understood(path):
         return Approval(
             id=row["id"],

@@ -12,7 +12,7 @@ from kallyai_mcp.model.acts import UNDER_WAY, State
 from kallyai_mcp.model.records import Earlier
 
 if TYPE_CHECKING:
-    from kallyai_mcp.journal.database import Row, Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
     from kallyai_mcp.model.records import Act, Draft, Mandate
     from kallyai_mcp.safety import Safety
 
@@ -25,8 +25,10 @@ UNKNOWN_WINDOW = 86_400.0
 _WINDOWS = {State.DONE: REPEAT_WINDOW, State.UNKNOWN: UNKNOWN_WINDOW, State.NOT_FOUND: UNKNOWN_WINDOW}
 
 
-def begin(tx: Transaction, account: str, draft: Draft, safety: Safety, mandate: Mandate | None) -> Act | Earlier:
-    """Record an act as prepared, or return the equal one that was before it.
+def begin(
+    tx: Transaction, account: str, draft: Draft, safety: Safety, mandate: Mandate | None, identifier: str
+) -> Act | Earlier:
+    """Record an act as prepared, under a new identifier, or return the equal one that was before it.
 
     Raises:
         ActRefused: Something is against it; nothing is recorded then.
@@ -48,7 +50,7 @@ def begin(tx: Transaction, account: str, draft: Draft, safety: Safety, mandate: 
         credits=draft.credits, places_call=draft.places_call, recipients=draft.recipients, mandate=draft.mandate
     )
     limits.require_room(tx, account, wish, safety)
-    return acts.insert(tx, account, draft, safety.approval)
+    return acts.insert(tx, account, draft, safety.approval, identifier)
 
 
 def earlier(tx: Transaction, account: str, digest: str, repeat_of: str | None, *, harmless: bool) -> Act | None:

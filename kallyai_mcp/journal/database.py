@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from kallyai_mcp.journal import private, schema, trouble
 from kallyai_mcp.journal.lives import Lives
+from kallyai_mcp.journal.storage import EVERYBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -60,6 +61,11 @@ class Transaction:
         """Return the rows, one after another."""
         return self._connection.execute(statement, _plain(values))
 
+    stream = each
+
+    def lock_log(self) -> None:
+        """Nothing: there is one writer at a time."""
+
 
 class _Lane:
     """One connection, for one thread at a time."""
@@ -79,13 +85,15 @@ class _Lane:
 
 
 class Database:
-    """One database, as seen from this process.
+    """One database, as seen from this process. See `Storage`.
 
     Args:
         folder: Where it is; made with the first use.
         clock: Seconds since the epoch.
         busy: Seconds to wait for another process.
     """
+
+    is_shared = False
 
     def __init__(self, folder: Path, *, clock: Callable[[], float], busy: float) -> None:
         self.path = folder / NAME
@@ -95,11 +103,12 @@ class Database:
         self._writing = _Lane()
         self._reading = _Lane()
 
-    async def write(self, work: Callable[[Transaction], T], *, durable: bool = True) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, of: str | None = EVERYBODY, durable: bool = True) -> T:
         """Do work in a write transaction; whatever it raises undoes all of it.
 
         Args:
             work: What to do; it runs in another thread.
+            of: Whose account; here whoever writes has all others wait.
             durable: Whether it is on the disk before this returns. Without it a power failure may undo the last
                 such transactions, and a crash of the program none.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from kallyai_mcp.journal import (
     acts,
@@ -19,14 +20,13 @@ from kallyai_mcp.journal import (
     verification,
 )
 from kallyai_mcp.journal.approvals import LIFETIME
-from kallyai_mcp.journal.database import Database
+from kallyai_mcp.journal.keeping import APPROVALS, STOP, Keeping
+from kallyai_mcp.journal.storage import CommitUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
-    from types import TracebackType
+    from collections.abc import Iterable, Mapping
 
-    from kallyai_mcp.journal.database import Transaction
+    from kallyai_mcp.journal.storage import Transaction
     from kallyai_mcp.model.acts import Consent, State
     from kallyai_mcp.model.records import (
         Act,
@@ -44,46 +44,20 @@ if TYPE_CHECKING:
     )
     from kallyai_mcp.safety import Safety
 
-KEPT = 72 * 3600.0
-"""Seconds after its end for which the arguments and the answer of an act are kept, and after theirs the questions."""
 
-FORGETS_EVERY = 3600.0
-BUSY = 10.0
-
-
-class Journal:
+class Journal(Keeping):
     """What was done, on this machine. Nothing is touched before the first use; close it when the program ends.
 
-    Every method raises InvalidSettings with the code "journal_unusable" where the database cannot be used: then nothing
-    was recorded.
+    Every method raises InvalidSettings where the database cannot be used: then nothing was recorded. Its code is
+    "journal_unusable", or "storage_away" where it may be tried again in a moment (`StorageAway`). Then it may have been
+    recorded after all (`CommitUnknown`), and the same method once more does no harm.
 
     Args:
-        folder: Where the database is; made if it is missing.
+        folder: Where the database is; made if it is missing. Or a database that others use, too.
         clock: Seconds since the epoch.
         busy: Seconds to wait for another process that is writing.
+        changes: Who is told of what changes, and tells what others have changed.
     """
-
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.time, busy: float = BUSY) -> None:
-        self._database = Database(folder, clock=clock, busy=busy)
-        self._clock = clock
-        self._forgot: float | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    @property
-    def path(self) -> Path:
-        """Where the database is."""
-        return self._database.path
-
-    async def aclose(self) -> None:
-        """Close the database. What this process has under way counts as left behind from here on."""
-        await self._database.aclose()
 
     # Acts
 
@@ -98,9 +72,14 @@ class Journal:
             InvalidArguments: `repeat_of` names no equal act of the account.
         """
         await self._forget_at_times()
-        return await self._database.write(
-            lambda tx: beginning.begin(tx, account, draft, safety, mandate),
-        )
+        identifier = acts.new_id()
+        try:
+            return await self._write(
+                account, lambda tx: beginning.begin(tx, account, draft, safety, mandate, identifier)
+            )
+        except CommitUnknown:
+            self._unbegun[identifier] = account  # not to be sent, whether or not it is there
+            raise
 
     async def earlier(self, account: str, digest: str, repeat_of: str | None = None, *, harmless: bool) -> Act | None:
         """Return the equal act that `begin` would answer with, if there is one.
@@ -108,8 +87,8 @@ class Journal:
         Raises:
             ActRefused: It is under way at this moment ("act_under_way").
         """
-        return await self._database.write(
-            lambda tx: beginning.earlier(tx, account, digest, repeat_of, harmless=harmless),
+        return await self._write(
+            account, lambda tx: beginning.earlier(tx, account, digest, repeat_of, harmless=harmless)
         )
 
     async def would_fit(
@@ -128,7 +107,7 @@ class Journal:
             ActRefused: It would not ("limit_reached").
         """
         wish = limits.Wish(credits=credits, places_call=places_call, recipients=tuple(recipients), mandate=mandate)
-        await self._database.write(lambda tx: limits.require_room(tx, account, wish, safety))
+        await self._write(account, lambda tx: limits.require_room(tx, account, wish, safety))
 
     async def sending(self, account: str, act_id: str) -> Act:
         """Note that the first byte of a prepared act may leave, on the disk, before it does.
@@ -137,7 +116,7 @@ class Journal:
             ActRefused: Everything was stopped meanwhile ("stopped"); the act is then settled as not sent. It was sent
                 before ("act_under_way"), or has been settled by somebody else ("journal_unusable").
         """
-        act, refusal = await self._database.write(lambda tx: settling.mark_sent(tx, account, act_id))
+        act, refusal = await self._write(account, lambda tx: settling.mark_sent(tx, account, act_id))
         if refusal is not None:
             raise refusal
         return act
@@ -173,7 +152,8 @@ class Journal:
         Raises:
             ActRefused: There is no such act ("journal_unusable").
         """
-        return await self._database.write(
+        return await self._write(
+            account,
             partial(
                 settling.settle,
                 account=account,
@@ -185,12 +165,12 @@ class Journal:
                 correlation_id=correlation_id,
                 note=note,
                 approval_mode=approval_mode,
-            )
+            ),
         )
 
     async def recover(self, account: str, approval_mode: str) -> list[Act]:
         """Settle the acts of processes that have died, as not sent or unknown, with receipts; return these acts."""
-        return await self._database.write(lambda tx: settling.recover(tx, account, approval_mode))
+        return await self._write(account, lambda tx: settling.recover(tx, account, approval_mode))
 
     async def act(self, account: str, act_id: str) -> Act | None:
         """Return an act; None where the account has none of this identifier."""
@@ -210,7 +190,7 @@ class Journal:
 
     async def usage(self, account: str) -> Usage:
         """Return what of the limits is in use."""
-        return await self._database.write(lambda tx: limits.usage(tx, account))
+        return await self._write(account, lambda tx: limits.usage(tx, account))
 
     # Approvals
 
@@ -224,7 +204,7 @@ class Journal:
         Raises:
             ActRefused: A person has declined the act just before ("approval_declined").
         """
-        return await self._database.write(lambda tx: approvals.ask(tx, account, tool, digest, question, lifetime))
+        return await self._write(account, lambda tx: approvals.ask(tx, account, tool, digest, question, lifetime))
 
     async def decide(self, account: str, approval_id: str, *, agreed: bool, how: Consent) -> Approval:
         """Note what a person has decided, with a receipt where they declined. The first decision counts.
@@ -232,7 +212,11 @@ class Journal:
         Raises:
             ActRefused: There is no such question, it was decided otherwise, was used, or has ended ("approval_used").
         """
-        return await self._database.write(lambda tx: approvals.decide(tx, account, approval_id, agreed=agreed, how=how))
+        decided = await self._write(
+            account, lambda tx: approvals.decide(tx, account, approval_id, agreed=agreed, how=how)
+        )
+        await self._tell(account, APPROVALS)
+        return decided
 
     async def approval(self, account: str, approval_id: str) -> Approval | None:
         """Return a question in whatever state; None where the account has none of this identifier."""
@@ -260,7 +244,7 @@ class Journal:
         Raises:
             ActRefused: It is not good for this ("approval_used").
         """
-        return await self._database.write(lambda tx: approvals.use(tx, account, approval_id, tool, digest))
+        return await self._write(account, lambda tx: approvals.use(tx, account, approval_id, tool, digest))
 
     # The stop
 
@@ -269,15 +253,26 @@ class Journal:
 
         An earlier stop holds as it is.
         """
-        return await self._database.write(lambda tx: stops.stop(tx, account, by))
+        stopped = await self._write(account, lambda tx: stops.stop(tx, account, by))
+        await self._tell(account, STOP)
+        return stopped
 
     async def resume(self, account: str) -> bool:
         """Allow acts again, with a receipt. Whether they were stopped."""
-        return await self._database.write(lambda tx: stops.resume(tx, account))
+        resumed = await self._write(account, lambda tx: stops.resume(tx, account))
+        await self._tell(account, STOP)
+        return resumed
 
     async def stopped(self, account: str) -> Stopped | None:
         """Return the stop that holds, if one does. It may be asked often, and never waits for a write."""
         return await self._database.read(lambda tx: stops.find(tx, account))
+
+    async def await_stop(self, account: str, longest: float) -> None:
+        """Wait so many seconds, or less where the stop may have changed; then `stopped` tells what holds."""
+        if self._changes is None:
+            await anyio.sleep(longest)
+        else:
+            await self._changes.wait(account, STOP, longest)
 
     # Mandates
 
@@ -287,7 +282,7 @@ class Journal:
         Raises:
             ValueError: The account has one of this identifier.
         """
-        await self._database.write(lambda tx: mandates.add(tx, account, mandate))
+        await self._write(account, lambda tx: mandates.add(tx, account, mandate))
 
     async def mandates(self, account: str, *, active_at: float | None = None) -> list[Mandate]:
         """Return mandates, the newest first: those in force at a time, or all."""
@@ -299,7 +294,7 @@ class Journal:
 
     async def revoke(self, account: str, mandate_id: str) -> Mandate | None:
         """Take a mandate back, with a receipt the first time; None where there is none."""
-        return await self._database.write(lambda tx: mandates.revoke(tx, account, mandate_id))
+        return await self._write(account, lambda tx: mandates.revoke(tx, account, mandate_id))
 
     async def mandate_usage(self, account: str, mandate_id: str) -> tuple[int, float]:
         """Return how many acts fell under a mandate, and the credits that they cost or may cost."""
@@ -309,7 +304,7 @@ class Journal:
 
     async def taint(self, account: str, source: str, until: float) -> None:
         """Note that strangers' words were read. The later end holds. A power failure may undo it, a crash does not."""
-        await self._database.write(lambda tx: taint.taint(tx, account, source, until), durable=False)
+        await self._write(account, lambda tx: taint.taint(tx, account, source, until), durable=False)
 
     async def tainted(self, account: str) -> Taint | None:
         """Return what was read last, for as long as that matters."""
@@ -318,12 +313,12 @@ class Journal:
     async def distrust(self, account: str, kind: str, keys: Iterable[str]) -> None:
         """Remember that strangers may have had a hand in these."""
         given = tuple(keys)
-        await self._database.write(lambda tx: taint.distrust(tx, account, kind, given))
+        await self._write(account, lambda tx: taint.distrust(tx, account, kind, given))
 
     async def trust(self, account: str, kind: str, keys: Iterable[str]) -> None:
         """Forget that again."""
         given = tuple(keys)
-        await self._database.write(lambda tx: taint.trust(tx, account, kind, given))
+        await self._write(account, lambda tx: taint.trust(tx, account, kind, given))
 
     async def distrusted(self, account: str) -> frozenset[tuple[str, str]]:
         """Return kind and key of all that is not trusted."""
@@ -333,7 +328,7 @@ class Journal:
 
     async def note(self, account: str, note: Note) -> Receipt:
         """Add a line to the log for what is no act, such as a refusal or a dry run."""
-        return await self._database.write(lambda tx: receipts.append(tx, account, note))
+        return await self._write(account, lambda tx: receipts.append(tx, account, note))
 
     async def receipts(self, account: str | None, *, after: int = 0, limit: int | None = None) -> list[Receipt]:
         """Return lines of the log in their order: of one account or of all, after a number, so many at most."""
@@ -342,20 +337,3 @@ class Journal:
     async def verify(self) -> Verification:
         """Check the log of all accounts, line by line."""
         return await self._database.read(verification.verify)
-
-    # Forgetting
-
-    async def forget(self) -> None:
-        """Clear what was asked and answered in acts that ended three days ago, and questions as old. Receipts stay."""
-
-        def forget(tx: Transaction) -> None:
-            acts.forget(tx, tx.now - KEPT)
-            approvals.forget(tx, tx.now - KEPT)
-
-        await self._database.write(forget)
-
-    async def _forget_at_times(self) -> None:
-        now = self._clock()
-        if self._forgot is None or not 0 <= now - self._forgot < FORGETS_EVERY:
-            await self.forget()
-            self._forgot = now

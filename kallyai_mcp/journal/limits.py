@@ -21,7 +21,7 @@ from kallyai_mcp.safety import SAFETY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from kallyai_mcp.journal.database import Transaction
+    from kallyai_mcp.journal.storage import Transaction
     from kallyai_mcp.safety import Safety
 
 HOUR = 3600.0

@@ -14,7 +14,7 @@ from kallyai_mcp.model.records import Mandate, Note
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kallyai_mcp.journal.database import Row, Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
 
 _INSERT = """
 INSERT INTO mandate (
@@ -104,7 +104,7 @@ def in_credits(used: tuple[int, int]) -> tuple[int, float]:
     return used[0], to_credits(used[1])
 
 
-def _mandate_of(row: Row, path: Path) -> Mandate:
+def _mandate_of(row: Row, path: Path | str) -> Mandate:
     with understood(path):
         return Mandate(
             id=row["id"],

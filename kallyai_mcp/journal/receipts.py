@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.model.records import Receipt
 
 if TYPE_CHECKING:
-    from kallyai_mcp.journal.database import Transaction
+    from kallyai_mcp.journal.storage import Transaction
     from kallyai_mcp.model.records import Note
 
 HEAD = "SELECT number, hash FROM receipt_head WHERE one = 1"
@@ -39,6 +39,7 @@ def append(tx: Transaction, account: str, note: Note) -> Receipt:
 
     A log that was tampered with goes on: what is done now is written down all the same, and the gap stays visible.
     """
+    tx.lock_log()
     head, last = tx.one(HEAD), tx.one(_LAST)
     previous = LOST if head is None else head["hash"]
     number = 1 + max(0 if row is None else row["number"] for row in (head, last))

@@ -1,4 +1,8 @@
-"""The tables. A step is never changed once it was released; the next one is added to the end."""
+"""The tables, of both engines. A step is never changed once it was released; the next one is added to the end.
+
+They are written for SQLite; `postgresql_schema` says what of it is another word in PostgreSQL. A step only adds, so
+that programs of before it go on while it is taken.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,15 @@ if TYPE_CHECKING:
 
 MARK = 0x4B4C4C59
 """The file's `application_id` (sqlite.org/fileformat2.html, 1.3.13): "KLLY"."""
+
+RECEIPT_UNCHANGED = """
+    CREATE TRIGGER receipt_unchanged BEFORE UPDATE ON receipt
+    BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END
+"""
+RECEIPT_KEPT = """
+    CREATE TRIGGER receipt_kept BEFORE DELETE ON receipt
+    BEGIN SELECT RAISE(ABORT, 'receipts are never removed'); END
+"""
 
 _FIRST = (
     """
@@ -120,17 +133,49 @@ _FIRST = (
     "CREATE INDEX receipt_account ON receipt (account, number)",
     "CREATE TABLE receipt_head (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL, hash TEXT NOT NULL)",
     "INSERT INTO receipt_head (one, number, hash) VALUES (1, 0, '')",
-    """
-    CREATE TRIGGER receipt_unchanged BEFORE UPDATE ON receipt
-    BEGIN SELECT RAISE(ABORT, 'receipts are never changed'); END
-    """,
-    """
-    CREATE TRIGGER receipt_kept BEFORE DELETE ON receipt
-    BEGIN SELECT RAISE(ABORT, 'receipts are never removed'); END
-    """,
+    RECEIPT_UNCHANGED,
+    RECEIPT_KEPT,
 )
 
-STEPS = (_FIRST,)
+_SHARED = (
+    """
+    CREATE TABLE token (
+        account TEXT PRIMARY KEY,
+        version INTEGER NOT NULL,
+        key_id TEXT NOT NULL,
+        sealed TEXT NOT NULL,
+        changed REAL NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE pending (
+        account TEXT PRIMARY KEY,
+        key_id TEXT NOT NULL,
+        sealed TEXT NOT NULL,
+        expires REAL NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE outstanding (
+        account TEXT NOT NULL,
+        state TEXT NOT NULL,
+        expires REAL NOT NULL,
+        PRIMARY KEY (account, state)
+    )
+    """,
+    "CREATE INDEX outstanding_end ON outstanding (expires)",
+    """
+    CREATE TABLE rate (
+        account TEXT NOT NULL,
+        name TEXT NOT NULL,
+        due REAL NOT NULL,
+        PRIMARY KEY (account, name)
+    )
+    """,
+    "CREATE INDEX rate_due ON rate (due)",
+)
+
+STEPS = (_FIRST, _SHARED)
 
 
 def require_own(connection: sqlite3.Connection, path: Path) -> None:

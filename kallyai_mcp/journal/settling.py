@@ -18,7 +18,7 @@ from kallyai_mcp.model.records import Note
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kallyai_mcp.journal.database import Row, Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
     from kallyai_mcp.model.records import Act
 
 _ENDS = frozenset(State) - UNDER_WAY
@@ -30,6 +30,7 @@ _NEXT: Mapping[State, frozenset[State]] = {
 }
 
 DIED_PREPARED = "the process that had prepared it ended before anything was sent"
+UNBEGUN = "the connection to the database broke while it was recorded, so that it was not sent"
 DIED_SENT = "the process that had sent it ended before the answer came"
 
 
@@ -110,6 +111,13 @@ def settle_orphan(tx: Transaction, account: str, row: Row, approval_mode: str = 
     """Settle an act whose process has died: what was only prepared was not sent, of the rest nobody knows."""
     state, note = (State.NOT_SENT, DIED_PREPARED) if row["state"] == State.PREPARED else (State.UNKNOWN, DIED_SENT)
     return settle(tx, account, row["id"], state, note=note, approval_mode=approval_mode)
+
+
+def settle_unbegun(tx: Transaction, account: str, identifier: str) -> None:
+    """Settle an act of which this process did not learn that it was recorded, and which it therefore never sent."""
+    row = acts.find(tx, account, identifier)
+    if row is not None and row["state"] == State.PREPARED:
+        settle(tx, account, identifier, State.NOT_SENT, note=UNBEGUN)
 
 
 def recover(tx: Transaction, account: str, approval_mode: str) -> list[Act]:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from kallyai_mcp.errors import ActRefused
 from kallyai_mcp.journal import receipts
+from kallyai_mcp.journal.storage import EVERYBODY
 from kallyai_mcp.model.records import Note, Stopped
 
 if TYPE_CHECKING:
-    from kallyai_mcp.journal.database import Transaction
+    from kallyai_mcp.journal.storage import Transaction
 
-ALL = "*"
+ALL = EVERYBODY
 """The account that stands for all of them: a person at a terminal stops whatever acts on this machine."""
 
 _FIND = "SELECT since, stopped_by FROM stop WHERE account = :account"

@@ -9,7 +9,7 @@ from kallyai_mcp.model.records import Taint
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kallyai_mcp.journal.database import Transaction
+    from kallyai_mcp.journal.storage import Transaction
 
 _TAINT = """
 INSERT INTO taint (account, source, until) VALUES (:account, :source, :until)

@@ -18,12 +18,13 @@ _ASIDE = (
     "Look with KallyAI what was done lately, then move the file away, those with -wal and -shm at the end of their "
     "names too. A new one is made: limits, approvals and receipts begin anew."
 )
+_RESTORE = "Look with KallyAI what was done lately, then have the operator restore the database from its backup."
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _READ_ONLY = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH}
 
 
-def unusable(path: Path, fact: str, remedy: str = ELSEWHERE, *, retryable: bool = False) -> InvalidSettings:
+def unusable(path: Path | str, fact: str, remedy: str = ELSEWHERE, *, retryable: bool = False) -> InvalidSettings:
     """Make the error of a journal that cannot be used; `fact` goes on after its path."""
     return InvalidSettings(
         f"The journal {path} {fact}.",
@@ -33,9 +34,9 @@ def unusable(path: Path, fact: str, remedy: str = ELSEWHERE, *, retryable: bool 
     )
 
 
-def damaged(path: Path, fact: str = "is damaged") -> InvalidSettings:
+def damaged(path: Path | str, fact: str = "is damaged") -> InvalidSettings:
     """Make the error of a journal whose contents make no sense."""
-    return unusable(path, fact, _ASIDE)
+    return unusable(path, fact, _RESTORE if isinstance(path, str) else _ASIDE)
 
 
 def is_busy(error: sqlite3.Error) -> bool:
@@ -67,7 +68,7 @@ def explained(path: Path, error: sqlite3.Error | OSError, waited: float) -> Inva
 
 
 @contextmanager
-def understood(path: Path) -> Generator[None]:
+def understood(path: Path | str) -> Generator[None]:
     """Turn what was written by somebody else, or half, into an error that says so.
 
     Raises:

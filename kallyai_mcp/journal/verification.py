@@ -16,7 +16,7 @@ from kallyai_mcp.model.records import Verification
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kallyai_mcp.journal.database import Row, Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
 
 ALTERED = "It was altered."
 MISSING = "It is missing, or stands elsewhere."
@@ -29,7 +29,7 @@ def verify(tx: Transaction) -> Verification:
     head = tx.one(HEAD)
     head_number, head_hash = (0, "") if head is None else (head["number"], head["hash"])
     lines, last, broken, reason = 0, "", None, ""
-    for row, follower in _with_follower(tx.each(ALL)):
+    for row, follower in _with_follower(tx.stream(ALL)):
         if broken is None:
             vouched = head_hash if follower is None else _facts(follower).get("previous")
             broken, reason = _judged(row, lines + 1, last, vouched)

@@ -21,7 +21,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from kallyai_mcp.errors import SignInFailed, SignInRequired
 from kallyai_mcp.server.prompts import Prompts
-from kallyai_mcp.server.states import SIGN_IN, States
+from kallyai_mcp.server.states import SIGN_IN, Outstanding, States
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,12 +62,19 @@ class SignInDesk:
     Args:
         sign_in: Gives the account's sign-in; called with the first run.
         longest: Seconds of a call that may go by with waiting; `LONGEST_WAIT` if not given.
+        states: Those of the account that are outstanding; of this process alone by default.
     """
 
-    def __init__(self, sign_in: Callable[[], Awaitable[SignIn]], *, longest: float | None = None) -> None:
+    def __init__(
+        self,
+        sign_in: Callable[[], Awaitable[SignIn]],
+        *,
+        longest: float | None = None,
+        states: Outstanding | None = None,
+    ) -> None:
         self._sign_in = sign_in
         self._longest = longest
-        self._states = States()
+        self._states: Outstanding = states or States()
         self._prompts = Prompts()
         self._told: set[str] = set()
         self._told_of: str | None = None
@@ -96,7 +103,7 @@ class SignInDesk:
         if deadline is None:
             deadline = anyio.current_time() + (self._longest or LONGEST_WAIT)
         sign_in = await self._sign_in()
-        returns = self._returns(params, sign_in)
+        returns = await self._returns(params, sign_in)
         since = sign_in.completed
         try:
             return await run()
@@ -110,13 +117,13 @@ class SignInDesk:
         question = await self._attend(visit, returns=returns)
         return await run() if question is None else question
 
-    def _returns(self, params: CallToolRequestParams, sign_in: SignIn) -> bool:
+    async def _returns(self, params: CallToolRequestParams, sign_in: SignIn) -> bool:
         """Whether the request is the retry of a person who has agreed to open the page."""
         if params.request_state is None:
             return False
         if not params.request_state.startswith(_beginning(sign_in)):
             raise MCPError(INVALID_PARAMS, "Invalid or expired requestState", {"reason": "invalid_request_state"})
-        if not self._states.use(params.request_state):
+        if not await self._states.use(params.request_state):
             raise MCPError(
                 INVALID_PARAMS,
                 "This requestState was used already. Call the tool anew, without requestState and inputResponses.",
@@ -144,7 +151,7 @@ class SignInDesk:
                 await self._prompts.complete(visit.ctx)
                 return None
         if way == "result":
-            return self._question(visit, pending, again=returns)
+            return await self._question(visit, pending, again=returns)
         if way == "request":
             action = await self._ask(visit, pending)
             if action in {"decline", "cancel"}:
@@ -156,9 +163,9 @@ class SignInDesk:
         assert pending is not None  # noqa: S101 - where there is none, the account is signed in
         raise _unapproved(pending, told=told)
 
-    def _question(self, visit: _Visit, pending: Pending, *, again: bool) -> InputRequiredResult:
+    async def _question(self, visit: _Visit, pending: Pending, *, again: bool) -> InputRequiredResult:
         url = ElicitRequestURLParams(message=_message(visit.tool, pending, again=again), url=_address(pending))
-        state = self._states.give(f"{_beginning(visit.sign_in)}{secrets.token_urlsafe(16)}")
+        state = await self._states.give(f"{_beginning(visit.sign_in)}{secrets.token_urlsafe(16)}")
         return InputRequiredResult(input_requests={KEY: ElicitRequest(params=url)}, request_state=state)
 
     async def _ask(self, visit: _Visit, pending: Pending) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,28 @@ MOST = 10_000
 """States that may be outstanding; beyond, the oldest is forgotten."""
 
 
+class Outstanding(Protocol):
+    """Remembers which states are outstanding, wherever that is; those of one account where several are served."""
+
+    async def give(self, state: str) -> str:
+        """Note a new state and return it.
+
+        Raises:
+            KallyError: It cannot be noted for the moment.
+        """
+        ...
+
+    async def use(self, state: str) -> bool:
+        """Use a state up. Whether it was outstanding: of two requests with the same one, one learns that it was.
+
+        Raises:
+            KallyError: That is not known for the moment.
+        """
+        ...
+
+
 class States:
-    """Remembers which states are outstanding.
+    """Remembers which states are outstanding, in this process.
 
     Sealing and binding are the SDK's (`RequestStateBoundary`); neither keeps a state from being sent twice. What is
     remembered are the unused states, since then a clock that is put back cannot make a used one good again.
@@ -36,7 +56,7 @@ class States:
         self._clock = clock
         self._ends: OrderedDict[str, float] = OrderedDict()
 
-    def give(self, state: str) -> str:
+    async def give(self, state: str) -> str:
         """Note a new state and return it."""
         now = self._clock()
         while self._ends and (next(iter(self._ends.values())) <= now or len(self._ends) >= MOST):
@@ -44,7 +64,7 @@ class States:
         self._ends[state] = now + LIFETIME
         return state
 
-    def use(self, state: str) -> bool:
+    async def use(self, state: str) -> bool:
         """Use a state up. Whether it was outstanding: of two requests with the same one, one learns that it was."""
         return self._ends.pop(state, -1.0) > self._clock()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from kallyai_mcp.engine.fit import CUT, LIMIT
 from kallyai_mcp.engine.strangers import ORIGIN, fenced, told, told_withheld, withheld_of
 from kallyai_mcp.server.resources.kinds import OFFSET, SCHEME
 
@@ -18,12 +17,12 @@ _TURNS = "entries"
 
 
 def of_strangers(command: Command, address: Address, result: Result) -> str:
-    """Return an answer with others' words, readable for people and models, within the limit of hosts."""
-    facts = {key: value for key, value in result.structured.items() if key not in {ORIGIN, CUT}}
-    ours = [told(command), told_withheld(withheld_of(result.structured)), *result.cut, *_ways_on(address, facts)]
+    """Return all of an answer with others' words, readable for people and models."""
+    data = result.structured if result.body is None else result.body.data
+    facts = {key: value for key, value in data.items() if key != ORIGIN}
+    ours = [told(command), told_withheld(withheld_of(result.structured)), *_ways_on(address, facts)]
     body = _turns(facts) if command.name.endswith("transcript") else None
-    text = f"{' '.join(filter(None, ours))}\n{fenced(body or _outline(facts) or '(nothing)')}"
-    return text if len(text) <= LIMIT else result.text
+    return f"{' '.join(filter(None, ours))}\n{fenced(body or _outline(facts) or '(nothing)')}"
 
 
 def of_tools(tools: list[dict[str, Any]], domains: list[tuple[str, str, list[str]]]) -> str:
