@@ -1,12 +1,13 @@
 # syntax=docker/dockerfile:1
-# A small image that serves stdio: `docker run -i --rm -e KALLYAI_ACCESS_TOKEN kallyai-mcp`.
+# A small image that serves stdio: `docker run -i --rm -e KALLYAI_ACCESS_TOKEN kallyai-mcp`; and an organisation, see
+# docs/deploy.md.
 # Settings come from the environment, see the table in the README.
 
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY requirements.lock ./
+COPY requirements-image.lock ./
 RUN python -m venv /app \
- && /app/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+ && /app/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-image.lock
 COPY requirements-build.lock pyproject.toml README.md LICENSE ./
 COPY kallyai_mcp ./kallyai_mcp
 COPY tool_schemas ./tool_schemas

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from kallyai_mcp import __version__
+from kallyai_mcp.serving import HTTP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine.consents import Consents
     from kallyai_mcp.engine.parts import Parts
     from kallyai_mcp.exposure import Exposure
+    from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import Defaults
     from kallyai_mcp.pipes import Pipes
     from kallyai_mcp.settings import Settings
@@ -55,6 +57,8 @@ class App:
         self._folder: TemporaryDirectory[str] | None = None
         self._parts: Callable[[], Parts] | None = None
         self._made: Parts | None = None
+        self._journal: Journal | None = None
+        """That of an organisation's servers, where the settings name their database."""
         self._owner: Owner | None = None
 
     def live_in(self, group: TaskGroup) -> None:
@@ -112,6 +116,8 @@ class App:
             await self._sign_in.close()
         if self._made is not None:
             await self._made.aclose()
+        if self._journal is not None:
+            await self._journal.aclose()
         if self._api is not None:
             await self._api.aclose()
         if self._folder is not None:
@@ -166,7 +172,11 @@ class App:
     def _acting(self, api: ApiClient, session: Session, defaults: Defaults, owner: Owner) -> Parts:
         from kallyai_mcp.engine.parts import Parts
 
-        self._made = Parts(self.settings, api, session, defaults, owner, self._start)
+        if self.settings.database_url is not None:
+            from kallyai_mcp.shared.shared import common_journal
+
+            self._journal = common_journal(self.settings.database_url)
+        self._made = Parts(self.settings, api, session, defaults, owner, self._start, self._journal)
         return self._made
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -313,11 +323,19 @@ def warm_up() -> None:
 
 
 def _run_over_http(settings: Settings) -> None:
+    serve_it: Callable[[Settings], Coroutine[Any, Any, None]] = serve_over_http
+    if settings.organisation.many_people:
+        from kallyai_mcp.household.requirements import require_whole
+        from kallyai_mcp.household.serve import serve_organisation as serve_it
+
+        require_whole(settings)
+        if not settings.serving.is_http:
+            settings = replace(settings, serving=replace(settings.serving, transport=(HTTP,)))
     warm_up()  # nobody waits for the start, and everybody for the first run
     options: dict[str, Any] = {}
     if importlib.util.find_spec("uvloop") is not None:
         options["loop_factory"] = importlib.import_module("uvloop").new_event_loop
-    anyio.run(serve_over_http, settings, backend_options=options)
+    anyio.run(serve_it, settings, backend_options=options)
 
 
 class Program:
@@ -334,7 +352,7 @@ class Program:
         """Serve stdio until the host leaves, with nothing but the protocol on stdout; or HTTP until a signal."""
         from kallyai_mcp.logs import configure
 
-        if settings.serving.is_http:
+        if settings.serving.is_http or settings.organisation.many_people:
             configure(settings.log_level)
             _run_over_http(settings)
             return

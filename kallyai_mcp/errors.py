@@ -54,6 +54,8 @@ OWN_CODES = {
     "journal_unusable": "What is done cannot be written down, so that no act is begun.",
     "storage_away": "The database of the servers is away or busy for the moment; nothing was sent, nothing is lost.",
     "vault_unusable": "The tokens kept by the server cannot be read or changed; they are left as they are.",
+    "insufficient_scope": "The access token with which the host came does not allow this tool; nothing was sent.",
+    "too_many_runs": "One person ran too many tools within a minute; nothing was sent.",
     "not_a_terminal": "This needs a person at a terminal.",
     "connection_failed": "The service cannot be reached; nothing was sent.",
     "connection_lost": "The connection broke before the answer was complete.",

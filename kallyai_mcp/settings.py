@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from kallyai_mcp import readers
 from kallyai_mcp.errors import InvalidSettings
+from kallyai_mcp.organisation import ORGANISATION, PAIRS, Organisation
 from kallyai_mcp.readers import is_loopback
 from kallyai_mcp.safety import SAFETY, Safety
 from kallyai_mcp.serving import SERVING, Serving
@@ -51,6 +52,7 @@ GROUPS: dict[str, tuple[type, Sequence[Setting]]] = {
     "tools": (ToolSettings, TOOL_SETTINGS),
     "safety": (Safety, SAFETY),
     "serving": (Serving, SERVING),
+    "organisation": (Organisation, ORGANISATION),
 }
 """Settings that stand together in an attribute of their own: its class and its rows."""
 
@@ -233,6 +235,8 @@ class Settings:
     """Which tools there are."""
     serving: Serving = field(default_factory=Serving)
     """How hosts reach the server."""
+    organisation: Organisation = field(default_factory=Organisation)
+    """Who may use it, where many people do."""
     credentials: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     display: bool = True
     """Whether a person could see a browser that this process opens."""
@@ -294,13 +298,15 @@ class Settings:
 
 
 def _require_whole_client(values: Mapping[str, Any]) -> None:
-    given = [setting.variable for setting in SETTINGS if setting.name in {"client_id", "client_secret"} & values.keys()]
-    if len(given) == 1:
-        missing = ({"KALLYAI_CLIENT_ID", "KALLYAI_CLIENT_SECRET"} - set(given)).pop()
-        raise InvalidSettings(
-            f"{given[0]} is set and {missing} is not.",
-            next_step=f"Set {missing}, too, or remove {given[0]} to sign in without a registered client.",
-        )
+    given = {setting.variable for setting in SETTINGS if setting.name in values}
+    for pair in (("KALLYAI_CLIENT_ID", "KALLYAI_CLIENT_SECRET"), *PAIRS):
+        if len(half := given & set(pair)) == 1:
+            there, missing = half.pop(), (set(pair) - given).pop()
+            without = "to sign in without a registered client" if pair not in PAIRS else "to do without this client"
+            raise InvalidSettings(
+                f"{there} is set and {missing} is not.",
+                next_step=f"Set {missing}, too, or remove {there} {without}.",
+            )
 
 
 def _machine_zone() -> str | None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_binary import node
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "tests" / "clients"
 NODE_SCRIPTS = ROOT / "tests" / "node"
 MODULES = NODE_SCRIPTS / "node_modules"
 SERVER = str(Path(sys.executable).with_name("kallyai-mcp"))
-NODE = str(Path(sys.executable).with_name("node"))
+NODE = node()
 LONGEST = 180
 """Seconds that a client may take, with its start and ours on a busy machine."""
 

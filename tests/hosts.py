@@ -311,7 +311,10 @@ class FixedToken:
 async def serving(origin: str, deadlines: Deadlines | None = None) -> AsyncGenerator[Server[Any]]:
     """Give a server object of this process, whose runs go to `origin`."""
     with TemporaryDirectory() as folder:
-        settings = Settings.read(UNATTENDED | {"KALLYAI_API_URL": origin, "KALLYAI_STATE_DIR": folder})
+        settings = Settings.read(
+            UNATTENDED
+            | {"KALLYAI_API_URL": origin, "KALLYAI_STATE_DIR": folder, "KALLYAI_TIMEZONE": Defaults().timezone}
+        )
         async with ApiClient(origin, version=__version__, deadlines=deadlines) as api:
             engine, parts = engine_of(settings, api, FixedToken(), Defaults(credentials=CREDENTIALS))
 

@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING, Any
 
 from hosts import MODERN, envelope, environment
+from ports import free_port
 from recorder import WAIT
 
 if TYPE_CHECKING:
@@ -26,13 +27,6 @@ START = 60.0
 READ = "kallyai_coord_goals"
 PATH = "/mcp"
 Header = tuple[str, str]
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
-        tried.bind((host, 0))
-        return tried.getsockname()[1]
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,10 @@ def test_pages_are_announced_to_hosts_that_show_them(tmp_path: Path, version: st
         if version == MODERN:
             assert said["capabilities"]["extensions"] == {EXTENSION: {}}
         listed = host.request("tools/list", given)
-        pages = {tool["name"]: tool["_meta"]["ui"]["resourceUri"] for tool in listed["tools"] if "_meta" in tool}
+        told = {tool["name"]: tool["_meta"] for tool in listed["tools"] if "ui" in tool.get("_meta", {})}
+        pages = {name: meta["ui"]["resourceUri"] for name, meta in told.items()}
         assert pages == (FLAGGED if declares else {})
-        assert all(
-            tool["_meta"]["ui/resourceUri"] == pages[tool["name"]] for tool in listed["tools"] if "_meta" in tool
-        )
+        assert all(meta["ui/resourceUri"] == pages[name] for name, meta in told.items())
         if version == MODERN:
             assert listed["cacheScope"] == ("private" if declares else "public")
         uris = [one["uri"] for one in host.request("resources/list", given)["resources"]]

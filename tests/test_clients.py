@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from clients_world import FACTS, MODULES, NODE, SERVER, environment, require, run, seen_by
+from clients_world import FACTS, LONGEST, MODULES, NODE, SERVER, environment, require, run, seen_by
 
 from kallyai_mcp.server import load_tools
 
@@ -72,7 +72,9 @@ class Inspector:
             if name.startswith("KALLYAI_")
             for part in ("-e", f"{name}={value}")
         ]
-        printed = run([NODE, str(INSPECTOR), "--cli", *settings, SERVER, *arguments], self._home, status=status)
+        patience = ("--connect-timeout", str(LONGEST * 1000))
+        command = [NODE, str(INSPECTOR), "--cli", *patience, *settings, SERVER, *arguments]
+        printed = run(command, self._home, status=status)
         return json.loads(printed) if printed.strip() else None
 
 

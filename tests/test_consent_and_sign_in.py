@@ -33,12 +33,17 @@ class SignIn:
     account = "https://api.example /home/a/token.json"
     has_fixed_token = False
     completed = 0
+    where = "on this machine"
+    is_settled = False
 
     def __init__(self) -> None:
         self.is_done = False
         self.pending: Pending | None = None
 
     def standing(self) -> None:
+        return None
+
+    async def sync(self) -> None:
         return None
 
     async def begin(self, *, show: bool = True) -> Pending:

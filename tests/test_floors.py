@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kallyai_mcp"
 FLOORS = (
-    {"errors", "settings", "setting", "safety", "tool_settings", "serving", "privacy"}
+    {"errors", "settings", "setting", "safety", "tool_settings", "serving", "organisation", "privacy"}
     | {"logs", "pipes", "readers", "visible", "markup"},
     {"model"},
     {"commands", "examples"},
@@ -18,7 +18,7 @@ FLOORS = (
     {"shared"},
     {"engine"},
     {"server", "sandbox", "export", "cli"},
-    {"app", "__main__"},
+    {"app", "household", "__main__"},
 )
 LEVEL = {name: level for level, names in enumerate(FLOORS) for name in names}
 MAY_SPEAK_HTTP = {"api", "auth"}

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hosts import MODERN, environment
-from http_world import PATH, READ, START, Session, Web, encoded, free_port, web
+from http_world import PATH, READ, START, Session, Web, encoded, web
+from ports import free_port
 from recorder import HELD, Recorder, answer, recording
 
 from kallyai_mcp.server.http.connections import LONGEST_REQUEST, LONGEST_STALL, LOOK_EVERY

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from canaries import ACCESS, MAIL, PHONE, WORDS, spilled
 from hosts import envelope
-from http_world import PATH, free_port, web
+from http_world import PATH, web
+from ports import free_port
 from recorder import WAIT, answer, recording
 
 from kallyai_mcp.server.http.telemetry import wanted

@@ -355,7 +355,7 @@ def test_what_was_withheld_is_told_beside_the_marks_and_to_programs() -> None:
     notes, words = between_marks(result.text)
     assert f"2 texts were withheld: {WHY}." in notes
     assert result.structured[ORIGIN]["withheld"] == {"texts": 2, "why": WHY}
-    assert json.loads(words)["voicemails"][0]["transcript"] == WITHHELD
+    assert words.count(WITHHELD) == 2
 
 
 # The service as it is

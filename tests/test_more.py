@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fences import between_marks
+from full import share
 from hosts import LEGACY, MODERN, Host, hosting
 from recorder import Recorder, Reply, answer, recording
 
@@ -114,7 +115,8 @@ def test_what_an_act_brought_is_read_on_from_the_journal_and_nothing_is_sent_aga
     assert all(counted(piece) <= LIMIT for piece in found)
 
 
-HUGE = {"id": "x", "items": [{"text": 'Sagte "ja".\n' * 500, "id": str(n)} for n in range(300)], "body": "é" * 900_000}
+TEXTS = [{"text": 'Sagte "ja".\n' * 500, "id": str(number)} for number in range(share(30, 300))]
+HUGE = {"id": "x", "items": TEXTS, "body": "é" * share(90_000, 900_000)}
 
 
 @pytest.mark.parametrize("command", REMOTE)

@@ -101,6 +101,9 @@ def _check_headers(command: Command, request: Received) -> None:
 def _check_result(command: Command, example: Example, result: dict[str, Any]) -> None:
     assert result["isError"] is False
     structured, text = without_act(command, result)
+    if structured.pop("_next", None) is not None:
+        text, _, last = text.rpartition("\n")
+        assert command.tool in last
     if command.calendar:
         resource = result["content"][1]["resource"]
         assert result["content"][1]["type"] == "resource"
@@ -264,7 +267,11 @@ def test_a_wrong_value_is_refused_by_name_and_nothing_is_sent(
 ) -> None:
     recorder.answers()
     right = _right_arguments(command, name)
-    wrong = _sendable(_wrong_values(command, name))
+    is_required = command.args.model_fields[name].is_required()
+    # Null for an optional argument counts as absent: strict dialects know no other way to leave one out.
+    # So does an object as text for the object.
+    given = _sendable(_wrong_values(command, name))
+    wrong = [value for value in given if value != "{}" and (is_required or value is not None)]
     asked = [host.ask_tool(command.tool, right | {name: value}) for value in wrong]
     results = {message["id"]: message["result"] for message in (host.next() for _ in asked)}
     for number in asked:
@@ -282,6 +289,6 @@ def test_what_is_missing_or_unknown_is_refused_by_name_and_nothing_is_sent(
     required = [name for name, field in command.args.model_fields.items() if field.is_required()]
     if required:
         _check_refusal(host.run(command.tool, {}), required)
-    everything: dict[str, Any] = dict.fromkeys(command.args.model_fields)
+    everything: dict[str, Any] = dict.fromkeys(required)  # null for the others counts as absent
     _check_refusal(host.run(command.tool, everything | {"also": 1}), [*everything, "also"])
     assert recorder.requests == []

@@ -50,8 +50,8 @@ async def main() -> None:
     for message in result.all_messages():
         for part in message.parts:
             if isinstance(part, ToolReturnPart):
-                outcome: Any = part.content
-                print("Outcome:", outcome.get("status") if isinstance(outcome, dict) else outcome)
+                outcome: Any = part.content  # the text, and addresses of more, where there are any
+                print("Outcome:", outcome[0] if isinstance(outcome, list) else outcome)
     print("Agent:", result.output)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import nullcontext
+from copy import copy
 from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
@@ -23,6 +25,7 @@ from kallyai_mcp.model.sandbox_marks import is_sandbox_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from kallyai_mcp.api.answer import Answer
@@ -95,6 +98,7 @@ class ApiClient:
             observer=observer,
         )
         self._is_sandbox = sandbox
+        self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self._sleep = sleep
         self._random = random
 
@@ -109,6 +113,15 @@ class ApiClient:
     async def aclose(self) -> None:
         """Close all connections. A later run opens new ones."""
         await self._wire.aclose()
+
+    def bounded(self, at_once: int) -> ApiClient:
+        """Return the same client for one account out of many: connections are shared, requests at once are bounded.
+
+        Waiting for its turn is part of the time that a run may take.
+        """
+        made = copy(self)
+        made._turns = anyio.Semaphore(at_once)  # noqa: SLF001 - one of this class
+        return made
 
     async def send(
         self,
@@ -137,20 +150,21 @@ class ApiClient:
         """
         run = _Run(self._wire, self.check_token, command, request, tokens, run_id, before)
         with anyio.move_on_after(self._deadlines.total(command)) as scope:
-            try:
-                return await run.attempt()
-            except KallyError as error:
-                from kallyai_mcp.api import repeat
+            async with self._turns:
+                try:
+                    return await run.attempt()
+                except KallyError as error:
+                    from kallyai_mcp.api import repeat
 
-                if not (repeat.may_repeat(command) and repeat.may_pass(error)):
-                    raise
-                return await repeat.go_on(
-                    run.attempt,
-                    error,
-                    remaining=lambda: scope.deadline - anyio.current_time(),
-                    sleep=self._sleep,
-                    random=self._random,
-                )
+                    if not (repeat.may_repeat(command) and repeat.may_pass(error)):
+                        raise
+                    return await repeat.go_on(
+                        run.attempt,
+                        error,
+                        remaining=lambda: scope.deadline - anyio.current_time(),
+                        sleep=self._sleep,
+                        random=self._random,
+                    )
         raise failure.lost(command, "timeout", sent=run.may_have_acted)
 
     @property

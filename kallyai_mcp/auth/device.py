@@ -68,13 +68,40 @@ class DeviceFlow:
         self._next_poll = started + self._interval
 
     @property
+    def interval(self) -> float:
+        """Seconds that must lie between two requests for the tokens."""
+        return self._interval
+
+    def facts(self) -> dict[str, Any]:
+        """What a flow is made of anew, elsewhere; a secret, since the device code is in it."""
+        return {
+            "device_code": self._device_code,
+            "user_code": self._user_code,
+            "verification_uri": self._uri,
+            "verification_uri_complete": self._complete,
+            "interval": self._interval,
+        }
+
+    def left(self) -> float:
+        """Seconds until the code ends."""
+        return max(0.0, self._ends - self._clock.monotonic())
+
+    def ask_at_once(self) -> None:
+        """Let the next request be made now: whoever calls this keeps the interval."""
+        self._next_poll = self._clock.monotonic()
+
+    def postpone(self, seconds: float) -> None:
+        """Make the next request so many seconds from now."""
+        self._next_poll = self._clock.monotonic() + seconds
+
+    @property
     def address(self) -> str:
         """What a browser is sent to: with the code filled in, where the service offers that."""
         return self._complete or self._uri
 
     def pending(self) -> Pending:
         """How it stands, for a person."""
-        left = max(0.0, self._ends - self._clock.monotonic())
+        left = self.left()
         message = (
             f"To sign in, open {self._uri} and enter the code {self._user_code}. kallyai-mcp on this machine then acts "
             f"for that KallyAI account: it can phone people, send mail and spend credits. Approve only if you started "

@@ -59,6 +59,11 @@ class Http:
         proxy = None if is_loopback(urlsplit(settings.api_url).hostname) else settings.proxy
         return cls(lambda: httpx2.AsyncHTTPTransport(trust_env=False, proxy=proxy))
 
+    @classmethod
+    def direct(cls) -> Http:
+        """The real network, without a proxy."""
+        return cls(lambda: httpx2.AsyncHTTPTransport(trust_env=False))
+
     def client_options(self) -> dict[str, Any]:
         """Keyword arguments of a client, the same for ours and for Authlib's, which is one of httpx2 too."""
         return {
@@ -71,9 +76,22 @@ class Http:
 
     @asynccontextmanager
     async def answered(
-        self, method: str, url: str, *, json: object = None, form: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
     ) -> AsyncGenerator[Answer]:
         """Send one request; the whole answer is there while the connection is not yet closed.
+
+        Args:
+            method: The method.
+            url: Where to.
+            json: What is sent as JSON.
+            form: What is sent as a form.
+            basic: Name and password of ours there (RFC 7617).
 
         Raises:
             TransportError: No answer, or not within the deadline ("timeout").
@@ -82,7 +100,7 @@ class Http:
         try:
             try:
                 with anyio.fail_after(DEADLINE):
-                    response = await client.request(method, url, json=json, data=form)
+                    response = await client.request(method, url, json=json, data=form, auth=basic)
             except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise no_answer(url, error) from None
             yield Answer(response.status_code, json_or_none(response.content))
@@ -91,14 +109,20 @@ class Http:
                 await client.aclose()
 
     async def exchange(
-        self, method: str, url: str, *, json: object = None, form: Mapping[str, str] | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        basic: tuple[str, str] | None = None,
     ) -> Answer:
         """Send one request and read the whole answer.
 
         Raises:
             TransportError: As `answered`.
         """
-        async with self.answered(method, url, json=json, form=form) as answer:
+        async with self.answered(method, url, json=json, form=form, basic=basic) as answer:
             return answer
 
 

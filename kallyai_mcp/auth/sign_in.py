@@ -41,7 +41,7 @@ LAST_STEP = 5.0
 
 
 @dataclass(slots=True)
-class _Running:
+class Running:
     """A flow, the tokens it brought until they are kept, and how it ended once it has."""
 
     flow: Flow
@@ -80,7 +80,7 @@ class SignIn:
         self._scopes = scopes
         self._starts_every = starts_every
         self._started = -math.inf
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self.completed = 0
         """How many sign-ins have brought tokens."""
         self._lock = anyio.Lock()
@@ -93,6 +93,15 @@ class SignIn:
             return None
         state = running.flow.pending()
         return state if state.expires_in > 0 else None
+
+    where = "on this machine"
+    """Where the program is that signs in, for people."""
+
+    is_settled = False
+    """Whether a sign-in under way is known to have reached its person by now, whatever was told here."""
+
+    async def sync(self) -> None:
+        """Take up what other processes have begun, where they share sign-ins."""
 
     @property
     def has_fixed_token(self) -> bool:
@@ -130,7 +139,7 @@ class SignIn:
             if lasting:
                 await self._session.require_savable()
             flow = await self._start_in_turn(paste=paste)
-            self._running = _Running(flow)
+            self._running = Running(flow)
             state = flow.pending()
         if show and not paste:
             await self._present(flow, state)
@@ -289,7 +298,7 @@ class SignIn:
         if self._opener is not None and wanted and may_be_shown(flow.address, self._settings.api_url):
             await anyio.to_thread.run_sync(self._opener, flow.address)
 
-    async def _advance(self, running: _Running, limit: float = math.inf) -> Done | None:
+    async def _advance(self, running: Running, limit: float = math.inf) -> Done | None:
         """One step of a flow, whoever asks for it; all who ask afterwards get the same outcome.
 
         A run that is cancelled during the step must not lose the tokens of an answer on its way; `limit` bounds it.

@@ -1,4 +1,4 @@
-"""The emergency stop, and its end: for every account of the state folder, whatever else does not work.
+"""The emergency stop, and its end: for every account of the state folder, or of the servers whose database is named.
 
 What the stop itself needs is imported here, all else once it is written.
 """
@@ -19,7 +19,6 @@ from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from kallyai_mcp.cli.program import App, Program
     from kallyai_mcp.model.records import Stopped
@@ -45,11 +44,11 @@ def stop(
         as_json: Whether to print one JSON document.
     """
     place = Settings.read(
-        {name: value for name, value in environment.items() if name == "KALLYAI_STATE_DIR"},
+        {name: value for name, value in environment.items() if name in {"KALLYAI_STATE_DIR", "KALLYAI_DATABASE_URL"}},
         {name: value for name, value in flags.items() if name == "state_dir"},
     )
     try:
-        held = anyio.run(_freeze, place.state_folder)
+        held = anyio.run(_freeze, place)
     except KallyError as error:
         error.next_step = f"Nothing is stopped. {error.next_step}"
         raise
@@ -70,8 +69,14 @@ def stop(
     return INTERRUPTED if interrupted else DONE
 
 
-async def _freeze(folder: Path) -> Stopped:
-    async with Journal(folder) as journal:
+async def _freeze(place: Settings) -> Stopped:
+    if place.database_url is None:
+        journal = Journal(place.state_folder)
+    else:
+        from kallyai_mcp.shared.shared import common_journal
+
+        journal = common_journal(place.database_url)
+    async with journal:
         return await journal.stop(ALL, BY)
 
 

@@ -128,6 +128,8 @@ class Continued:
         if (following := next_page(source, body.data)) is not None:
             sentence, facts = following
             body = replace(body, after=(*body.after, sentence), facts=body.facts | {NEXT: facts})
+        elif cursor is None and not result.cut:
+            return result
         if cursor is None and (whole := body.whole(result.file)) is not None:
             return whole
         if self._seal is None or not _can_be_had_again(source):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from kallyai_mcp.engine.cutting import LIMIT, Place, compact, cut, cuttable, size, where
+from kallyai_mcp.engine.cutting import LIMIT, Place, compact, cut, cuttable, where
 from kallyai_mcp.engine.strangers import (
     FILE_NOTICE,
     ORIGIN,
@@ -84,10 +84,13 @@ class Body:
 
     def whole(self, file: File | None = None) -> Result | None:
         """Return all of it as one result; None where that is too large."""
-        if size(self.data, ROOM) > ROOM:
+        length = len(compact(self.data))
+        if length > ROOM:
             return None
         made = self.all(file)
-        return made if wire_size(made) <= ROOM else None
+        # Most answers are so small that whatever is said of them besides need not be counted.
+        is_small = file is None and not self.facts and length + sum(map(len, (*self.notes, *self.after))) < ROOM // 8
+        return made if is_small or wire_size(made) <= ROOM else None
 
     def piece(
         self, start: Place, ending: Callable[[Place | None, str], Ending], data: dict[str, Any] | None = None
@@ -118,8 +121,8 @@ class Body:
             data = neutralised(data)
         structured = ({} if self.origin is None else {ORIGIN: self.origin}) | data | self.facts | ending.facts
         text = worded(data, self.zone) if data or not (self.notes or self.after) else ""
-        if self.origin is not None and data:
-            text = fenced(text)
+        if self.origin is not None:
+            text = fenced(text or worded(data, self.zone))  # the marks are told of
         before = " ".join(filter(None, self.notes))
         lines = filter(None, (before, text, *self.after, *ending.sentences))
         return Result(structured, "\n".join(lines), file, body=self)

@@ -72,6 +72,11 @@ class Engine:
         self._underway = Underway(start)
         self._waiting = Waiting(self._read, self._underway, past)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something that was sent goes on, whoever waits for it."""
+        return self._underway.is_busy
+
     async def run(
         self,
         command: Command,

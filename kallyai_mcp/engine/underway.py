@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import OrderedDict
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,6 +21,7 @@ import anyio
 from kallyai_mcp.engine.outcome import ACT
 from kallyai_mcp.engine.result import Body
 from kallyai_mcp.errors import TransportError
+from kallyai_mcp.model import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -51,22 +53,29 @@ class Run:
     """One run.
 
     Attributes:
-        id: By which it is met again: of its act, where it is one.
+        id: By which it is met again once it is kept: of its act, where it is one.
         command: What is run.
         is_kept: Something was sent, so that the run is not given up.
         started: When, by the clock of the event loop.
-        done: Set once it has ended.
     """
 
     def __init__(self, command: Command) -> None:
-        self.id = str(uuid.uuid4())
+        self.id = ""
         self.command = command
         self.is_kept = False
         self.started = anyio.current_time()
-        self.done = anyio.Event()
-        self.scope = anyio.CancelScope()
         self._result: Result | None = None
         self._error: BaseException | None = None
+
+    @cached_property
+    def done(self) -> anyio.Event:
+        """Set once it has ended."""
+        return anyio.Event()
+
+    @cached_property
+    def scope(self) -> anyio.CancelScope:
+        """In which it runs."""
+        return anyio.CancelScope()
 
     async def carry_out(self, work: Callable[[Run], Awaitable[Result]]) -> None:
         """Do the work, and keep what comes of it."""
@@ -84,7 +93,7 @@ class Run:
         if self._error is not None:
             raise self._error
         if self._result is None:
-            raise _given_up(self.command)
+            raise _cut_off(self.command, self.id) if self.is_kept else _given_up(self.command)
         return self._result
 
 
@@ -98,6 +107,11 @@ class Underway:
     def __init__(self, start: Start | None = None) -> None:
         self._start = start
         self._runs: OrderedDict[str, Run] = OrderedDict()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run that was kept has not ended."""
+        return any(not run.done.is_set() for run in self._runs.values())
 
     async def run(
         self,
@@ -121,11 +135,16 @@ class Underway:
         run = Run(command)
         if until is None or self._start is None:
             return await reporting(work(run), progress, command)
+        if command.effect is Effect.READ and not command.is_recorded:  # nothing of it could be kept
+            with anyio.CancelScope(deadline=until):
+                return await reporting(work(run), progress, command)
+            raise _given_up(command)
         self._start(lambda: run.carry_out(work))
         try:
             await self._meet(run, until, progress)
         except BaseException:
             run.scope.cancel()  # a host that calls a run off wants its connection closed (MCP, cancellation)
+            self._runs.pop(run.id, None)  # what became of an act stands in the journal
             raise
         if run.done.is_set() or run.is_kept:
             return await self.result(run, until, None)
@@ -136,8 +155,9 @@ class Underway:
 
     def keep(self, run: Run, identifier: str | None = None) -> None:
         """Note that something is sent, so that the run goes on whoever waits for it."""
-        run.id, run.is_kept = identifier or run.id, True
-        self._runs[run.id] = run
+        run.id, run.is_kept = identifier or str(uuid.uuid4()), True
+        if not run.scope.cancel_called:
+            self._runs[run.id] = run
         ended = [number for number, other in self._runs.items() if other.done.is_set()]
         for number in ended[: max(0, len(ended) - MOST_KEPT)]:
             del self._runs[number]
@@ -182,6 +202,15 @@ def _given_up(command: Command) -> TransportError:
         next_step="Run it again.",
         retryable=True,
         details={"outcome": "not_sent"},
+    )
+
+
+def _cut_off(command: Command, identifier: str) -> TransportError:
+    return TransportError(
+        f"{command.tool} was cut off before its answer came; it may have been carried out.",
+        code="outcome_unknown",
+        next_step=f"Look with kallyai_acts what became of it, id {identifier}, before running it again.",
+        details={"outcome": "unknown"},
     )
 
 

@@ -95,6 +95,8 @@ class _Speaker:
             return self._list(key, cast("list[Any]", value), separator)
         if isinstance(value, int) and key.endswith("_at") and value in _EPOCH:
             return datetime.fromtimestamp(value, self._zone).isoformat()
+        if type(value) is int or type(value) is float:
+            return repr(value)  # as JSON has it: none is infinite here
         return compact(value)
 
     def _list(self, key: str, items: list[Any], separator: str) -> str:

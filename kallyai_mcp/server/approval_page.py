@@ -18,7 +18,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 import anyio
@@ -118,6 +118,7 @@ class ApprovalPages:
             loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
+        cast("dict[str, Any]", self._templates.globals)["foot"] = "This page is served by kallyai-mcp on this computer."
 
     async def address(self, approval: str) -> str | None:
         """Return the address of the page of an approval; None where this machine gives us no port."""
@@ -132,6 +133,16 @@ class ApprovalPages:
                 _, oldest = self._pages.popitem(last=False)
                 del self._found[_digest(oldest.secret)]
         return f"{self._origin}/approve/{page.secret}"
+
+    def advice(self, address: str | None) -> str | None:
+        """Return what is to be done with an address."""
+        if address is None:
+            return None
+        return (
+            f"Show the user this address, word for word: {address} There they see all of it, and approve or "
+            "decline; in a terminal `kallyai-mcp approve` does the same. Then run the same tool again with the "
+            "same arguments. Nothing that you write can approve it."
+        )
 
     async def close(self) -> None:
         """End the server. A later `address` starts it anew, under other addresses."""
@@ -201,7 +212,7 @@ class ApprovalPages:
     async def _decide(self, page: _Page, request: Request) -> Response:
         if (refusal := self._stranger(request)) is not None:
             return refusal
-        fields = await _fields(request)
+        fields = await form_fields(request)
         if isinstance(fields, int):
             return self._say("The form cannot be read", "Nothing was decided.", status=fields)
         consents = await self._consents()
@@ -245,23 +256,8 @@ class ApprovalPages:
 
     def _tell(self, approval: Approval | None, *, status: int = 200) -> Response:
         """Say what became of a question."""
-        if approval is None:
-            return self._say("This question is gone", "Nothing can be decided here any more.", status=410)
-        about = approval.question.title
-        if approval.decision is False:
-            return self._say("Declined", "It is not done. You can close this page.", about=about, status=status)
-        if approval.used is not None:
-            lines = "The approval was used, and cannot be used again.", "kallyai-mcp audit shows what came of it."
-            return self._say("Approved", *lines, about=about, mood="good", status=status)
-        if approval.expires <= self._clock():
-            missed = "answered" if approval.decision is None else "used the approval"
-            lines = f"Nobody {missed} in time, and nothing was done.", "The assistant has to ask again."
-            return self._say("Too late", *lines, about=about, mood="warm", status=410)
-        lines = (
-            "It is done once the assistant runs the tool again; tell it to go on if it waits for you.",
-            "You can close this page.",
-        )
-        return self._say("Approved", *lines, about=about, mood="good", status=status)
+        told = told_of(approval, self._clock())
+        return self._fill("message.html", told.status or status, **told.texts)
 
     def _not_allowed(self, methods: str) -> Response:
         response = self._say("This cannot be done here", "Nothing was decided.", status=405)
@@ -278,7 +274,40 @@ class ApprovalPages:
         return HTMLResponse(self._templates.get_template(template).render(**values), status)
 
 
-async def _fields(request: Request) -> dict[str, str] | int:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of a question that is not open: the texts of the page, and its status if it has one of its own."""
+
+    texts: dict[str, Any]
+    status: int | None = None
+
+
+def told_of(approval: Approval | None, now: float) -> Told:
+    """Say what became of a question."""
+
+    def told(heading: str, *lines: str, about: str = "", mood: str = "", status: int | None = None) -> Told:
+        return Told({"heading": heading, "lines": lines, "about": about, "mood": mood}, status)
+
+    if approval is None:
+        return told("This question is gone", "Nothing can be decided here any more.", status=410)
+    about = approval.question.title
+    if approval.decision is False:
+        return told("Declined", "It is not done. You can close this page.", about=about)
+    if approval.used is not None:
+        lines = "The approval was used, and cannot be used again.", "kallyai-mcp audit shows what came of it."
+        return told("Approved", *lines, about=about, mood="good")
+    if approval.expires <= now:
+        missed = "answered" if approval.decision is None else "used the approval"
+        lines = f"Nobody {missed} in time, and nothing was done.", "The assistant has to ask again."
+        return told("Too late", *lines, about=about, mood="warm", status=410)
+    lines = (
+        "It is done once the assistant runs the tool again; tell it to go on if it waits for you.",
+        "You can close this page.",
+    )
+    return told("Approved", *lines, about=about, mood="good")
+
+
+async def form_fields(request: Request) -> dict[str, str] | int:
     """Return the two fields of a form, or the status that refuses it."""
     body = bytearray()
     async for chunk in request.stream():

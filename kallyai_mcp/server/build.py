@@ -52,8 +52,11 @@ LIST_LIFETIME_MS = 3_600_000
 _LISTS: tuple[CacheableMethod, ...] = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 
 
-class _Server(Server[Any]):
+class KallyServer(Server[Any]):
     """A server that says who it is without copying that for each answer: nothing here changes an answer in place."""
+
+    hurry: Callable[[Callable[[str], bool]], None]
+    """Looks at once at what people of such an account watch."""
 
     @property
     def server_info_stamp(self) -> dict[str, Any]:
@@ -75,7 +78,8 @@ def build_server(
     language: Language = "en",
     bus: SubscriptionBus | None = None,
     pace: Pace | None = None,
-) -> Server[Any]:
+    tell: Callable[[str], None] | None = None,
+) -> KallyServer:
     """Return a server for every version of the protocol that the SDK speaks.
 
     Args:
@@ -87,10 +91,11 @@ def build_server(
         language: Language of prompts where none is given.
         bus: Carries what has changed to all streams; without one, within this process.
         pace: How often the service is asked for what is watched.
+        tell: Told whose account something was done for, so that other servers can `hurry`, too.
     """
     shown = exposed() if exposure is None else exposure
     schemas = {tool["name"]: tool["inputSchema"] for tool in tools}
-    extras = Extras(shown, people, language=language, bus=bus, pace=pace)
+    extras = Extras(shown, people, language=language, bus=bus, pace=pace, tell=tell)
 
     async def list_tools(ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
         if params is not None and params.cursor is not None:
@@ -158,7 +163,7 @@ def build_server(
             extras.has_changed(ctx)
         return cast("CallToolResult", answer.success(result, links.of(ctx, command, result, shown.allows)))
 
-    server: Server[Any] = _Server(
+    server = KallyServer(
         identity.NAME,
         version=__version__,
         title=identity.TITLE,
@@ -173,6 +178,7 @@ def build_server(
         **extras.handlers(),
     )
     server.extensions[apps.EXTENSION] = {}
+    server.hurry = extras.hurry
     server.lifespan = extras.living
     server.middleware.append(boundary(people.account, codec))
     return server

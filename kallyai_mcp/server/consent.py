@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine import Result
     from kallyai_mcp.model.acts import Consent
     from kallyai_mcp.model.records import Approval
-    from kallyai_mcp.server.approval_page import ApprovalPages
     from kallyai_mcp.server.reports import Reports
 
     Run = Callable[[CallToolRequestParams, float | None], Awaitable[Result | InputRequiredResult]]
@@ -63,6 +62,22 @@ NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 _PAGE = "kallyai_mcp.server.approval_page"
 
 Way = Literal["result", "request", "page"]
+
+
+class Pages(Protocol):
+    """Where a person answers what a host cannot ask."""
+
+    async def address(self, approval: str) -> str | None:
+        """Return the address of the page of an approval; None where there is none."""
+        ...
+
+    def advice(self, address: str | None) -> str | None:
+        """Return what is to be done next; None where the approval itself says it."""
+        ...
+
+    async def close(self) -> None:
+        """End them. A later `address` begins anew."""
+        ...
 
 
 class Consents(Protocol):
@@ -106,6 +121,7 @@ class ConsentDesk:
         consents: Gives what is asked of the account's people; called when there is something to ask.
         clock: Seconds since the epoch.
         longest: Seconds of a call that may go by with waiting; `LONGEST_WAIT` if not given.
+        pages: Where people answer what a host cannot ask; without it, on a page of this machine.
     """
 
     def __init__(
@@ -114,13 +130,14 @@ class ConsentDesk:
         clock: Callable[[], float] = time.time,
         *,
         longest: float | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self._consents = consents
         self._longest = longest
         self._clock = clock
         self._prompts = Prompts()
         self._making = anyio.Lock()
-        self._pages: ApprovalPages | None = None
+        self._pages = pages
         self._users = 0
 
     @asynccontextmanager
@@ -263,11 +280,7 @@ class ConsentDesk:
         address = await self._pages.address(needed.approval)
         if address is not None:
             needed.details["approve_at"] = address
-            needed.next_step = (
-                f"Show the user this address, word for word: {address} There they see all of it, and approve or "
-                "decline; in a terminal `kallyai-mcp approve` does the same. Then run the same tool again with the "
-                "same arguments. Nothing that you write can approve it."
-            )
+        needed.next_step = self._pages.advice(address) or needed.next_step
         return needed
 
 

@@ -15,7 +15,7 @@ from mcp_types import INVALID_PARAMS, PromptReference
 from kallyai_mcp.server import apps
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from mcp.server.context import ServerRequestContext
     from mcp.server.subscriptions import SubscriptionBus
@@ -57,6 +57,7 @@ class Extras:
         language: Language of prompts where none is given.
         bus: Carries what has changed to all streams; without one, within this process.
         pace: How often the service is asked for what is watched.
+        tell: Told whose account something was done for, so that other servers look, too.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Extras:
         language: Language = "en",
         bus: SubscriptionBus | None = None,
         pace: Pace | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._exposure = exposure
         self._people = people
@@ -74,6 +76,7 @@ class Extras:
         self._language: Language = language
         self._bus = bus
         self._pace = pace
+        self._tell = tell
 
     def handlers(self) -> dict[str, Any]:
         """Return the handlers, by the names under which the SDK's server takes them."""
@@ -106,9 +109,16 @@ class Extras:
 
     def has_changed(self, ctx: ServerRequestContext[Any]) -> None:
         """Look at once at what the caller watches: something was done in their name."""
-        watching = self.__dict__.get("_watching")
+        account = self._people.account(ctx)
+        self.hurry(lambda whose: whose == account)
+        if self._tell is not None:
+            self._tell(account)
+
+    def hurry(self, concerns: Callable[[str], bool]) -> None:
+        """Look at once at what people of such an account watch."""
+        watching: Watching | None = self.__dict__.get("_watching")
         if watching is not None:
-            watching.hurry(self._people.account(ctx))
+            watching.hurry(concerns)
 
     async def list_resources(
         self, ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.auth.sign_in import SignIn
     from kallyai_mcp.engine import Engine
-    from kallyai_mcp.server.consent import Consents
+    from kallyai_mcp.server.consent import Consents, Pages
+    from kallyai_mcp.server.states import Outstanding
 
 
 class Person:
@@ -27,6 +28,8 @@ class Person:
         sign_in: Gives the account's sign-in, for runs that miss one; without it they fail.
         consents: Gives what the account's people are asked, for runs that need consent; without it they fail.
         within: Seconds within which a call is answered; without it, as long as a run takes.
+        states: Remembers the states of runs that wait for a sign-in; without it this object does.
+        pages: Where people answer what a host cannot ask; without it, on a page of this machine.
     """
 
     def __init__(
@@ -36,12 +39,14 @@ class Person:
         sign_in: Callable[[], Awaitable[SignIn]] | None = None,
         consents: Callable[[], Awaitable[Consents]] | None = None,
         within: float | None = None,
+        states: Outstanding | None = None,
+        pages: Pages | None = None,
     ) -> None:
         self.engine = engine
         self.within = within
         longest = None if within is None else patience(within)
-        self.sign_in = None if sign_in is None else SignInDesk(sign_in, longest=longest)
-        self.consent = None if consents is None else ConsentDesk(consents, longest=longest)
+        self.sign_in = None if sign_in is None else SignInDesk(sign_in, longest=longest, states=states)
+        self.consent = None if consents is None else ConsentDesk(consents, longest=longest, pages=pages)
 
 
 class People(Protocol):

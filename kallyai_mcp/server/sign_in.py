@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.flow import Pending
     from kallyai_mcp.auth.sign_in import SignIn
     from kallyai_mcp.engine import Result
+    from kallyai_mcp.server.states import Outstanding
 
 LONGEST_WAIT = 38.0
 """Seconds of a call that may go by with waiting"""
@@ -74,7 +75,7 @@ class SignInDesk:
     ) -> None:
         self._sign_in = sign_in
         self._longest = longest
-        self._states: Outstanding = states or States()
+        self._states: Outstanding = States() if states is None else states
         self._prompts = Prompts()
         self._told: set[str] = set()
         self._told_of: str | None = None
@@ -113,6 +114,7 @@ class SignInDesk:
                 raise
             if sign_in.has_fixed_token:
                 raise _replace_token(missing) from None
+        await sign_in.sync()
         visit = _Visit(ctx, params, sign_in, since, deadline)
         question = await self._attend(visit, returns=returns)
         return await run() if question is None else question
@@ -143,7 +145,7 @@ class SignInDesk:
         pending = await visit.begin(show=way == "error")
         if pending is None:
             return None
-        told = self._tell(pending, visit.digest)
+        told = self._tell(pending, visit.digest) or visit.sign_in.is_settled
         if is_known:
             patient = returns or (way == "error" and told)
             pending = await visit.wait(visit.left if patient else 0.0)
@@ -164,12 +166,13 @@ class SignInDesk:
         raise _unapproved(pending, told=told)
 
     async def _question(self, visit: _Visit, pending: Pending, *, again: bool) -> InputRequiredResult:
-        url = ElicitRequestURLParams(message=_message(visit.tool, pending, again=again), url=_address(pending))
+        text = _message(visit, pending, again=again)
+        url = ElicitRequestURLParams(message=text, url=_address(pending))
         state = await self._states.give(f"{_beginning(visit.sign_in)}{secrets.token_urlsafe(16)}")
         return InputRequiredResult(input_requests={KEY: ElicitRequest(params=url)}, request_state=state)
 
     async def _ask(self, visit: _Visit, pending: Pending) -> str | None:
-        ctx, address, text = visit.ctx, _address(pending), _message(visit.tool, pending, again=False)
+        ctx, address, text = visit.ctx, _address(pending), _message(visit, pending, again=False)
         return await self._prompts.ask(
             ctx,
             address,
@@ -254,20 +257,20 @@ def _address(pending: Pending) -> str:
     return pending.verification_uri_complete or pending.verification_uri
 
 
-def _message(tool: str, pending: Pending, *, again: bool) -> str:
+def _message(visit: _Visit, pending: Pending, *, again: bool) -> str:
     """Say what the page is for, without its address: the host shows that, and lets the person check it."""
     start = "Nobody has approved the sign-in yet. " if again else ""
     if pending.user_code is None:
-        check = "Open the page in a browser on this machine."
+        check = f"Open the page in a browser {visit.sign_in.where}."
     elif pending.verification_uri_complete is None:
         check = f"Enter the code {pending.user_code} on the page."
     else:
         check = f"Check that the page shows the code {pending.user_code}."
     minutes = max(1, round(pending.expires_in / 60))
     return (
-        f"{start}{tool} needs a sign-in to KallyAI. {check} kallyai-mcp on this machine then acts for that account: it "
-        f"can phone people, send mail and spend credits. Approve only if you started this yourself. It waits for "
-        f"{minutes} {'minute' if minutes == 1 else 'minutes'}."
+        f"{start}{visit.tool} needs a sign-in to KallyAI. {check} kallyai-mcp {visit.sign_in.where} then acts for that "
+        f"account: it can phone people, send mail and spend credits. Approve only if you started this yourself. It "
+        f"waits for {minutes} {'minute' if minutes == 1 else 'minutes'}."
     )
 
 

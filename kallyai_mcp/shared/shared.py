@@ -137,3 +137,16 @@ class Shared:
         """Close everything. What this process has under way counts as left behind from here on."""
         await self.changes.aclose()
         await self._storage.aclose()
+
+
+def common_journal(url: str) -> Journal:
+    """Return the journal of an organisation's servers, for a terminal that watches over them; to be closed at the end.
+
+    Raises:
+        InvalidSettings: The address is none, or the extra `organisation` is not installed.
+    """
+    from kallyai_mcp.shared.changes import NotifiedChanges
+    from kallyai_mcp.shared.operating import connected
+
+    database = connected(url)
+    return Journal(database, changes=NotifiedChanges(database))

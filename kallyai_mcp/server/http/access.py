@@ -36,6 +36,11 @@ class Access(Protocol):
         """Whether callers prove who they are, so that addresses beyond this machine may be listened on."""
         ...
 
+    @property
+    def visited(self) -> tuple[str, ...]:
+        """Beginnings of paths that people open in a browser, coming from another site; only by GET, as a whole page."""
+        ...
+
     def hosts(self, bound: Bound, /) -> frozenset[str]:
         """Return every Host header that is accepted, in lower case, each with its port where it has one.
 

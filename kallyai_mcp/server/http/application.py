@@ -57,6 +57,7 @@ class Application:
             origins=access.origins(bound),
             pages=frozenset(options.allow_origins),
             anywhere=frozenset({ALIVE_PATH, READY_PATH}),
+            visited=access.visited,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

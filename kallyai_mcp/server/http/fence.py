@@ -45,6 +45,7 @@ class Fence:
         origins: Origins that are accepted, those of `pages` included.
         pages: Origins whose scripts may read the answers (CORS).
         anywhere: Paths for which any Host is good.
+        visited: Beginnings of paths that people open in a browser, coming from another site.
     """
 
     def __init__(
@@ -55,18 +56,20 @@ class Fence:
         origins: frozenset[str],
         pages: frozenset[str],
         anywhere: frozenset[str] = frozenset(),
+        visited: tuple[str, ...] = (),
     ) -> None:
         self._app = app
         self._hosts = {host.encode() for host in hosts}
         self._origins = {origin.encode() for origin in origins | pages}
         self._pages = {origin.encode() for origin in pages}
         self._anywhere = anywhere
+        self._visited = visited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or refuse it."""
         if scope["type"] != "http":
             return None
-        host = origin = site = None
+        host = origin = site = mode = None
         for name, value in scope["headers"]:
             if name == b"host":
                 if host is not None:
@@ -78,13 +81,16 @@ class Fence:
                 origin = value.lower()
             elif name == b"sec-fetch-site":
                 site = value.lower() if site is None else b"cross-site"
+            elif name == b"sec-fetch-mode":
+                mode = value.lower()
         if host not in self._hosts and scope["path"] not in self._anywhere:
             return await refuse(send, 421, "This server does not go by that name. --allow-hosts adds one.")
         if origin is not None and origin not in self._origins:
             return await refuse(send, 403, "Pages of this origin may not use the server. --allow-origins adds one.")
         if origin is not None and origin in self._pages:
             return await self._share(origin, scope, receive, send)
-        if site is not None and site not in FETCH_SITES:
+        is_visit = mode == b"navigate" and scope["method"] == "GET" and scope["path"].startswith(self._visited)
+        if site is not None and site not in FETCH_SITES and not is_visit:
             return await refuse(send, 403, "A page of another site had the browser send this.")
         return await self._app(scope, receive, send)
 

@@ -42,6 +42,8 @@ class LocalAccess:
     def __init__(self, token: str | None) -> None:
         self._token = None if token is None else token.encode("ascii")
 
+    visited: tuple[str, ...] = ()
+
     @property
     def for_strangers(self) -> bool:
         """One token for everybody is no authentication for people beyond this machine."""

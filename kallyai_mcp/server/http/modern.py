@@ -78,7 +78,7 @@ class Modern:
         """Answer a POST whose body is at hand."""
         folded: dict[str, str] = {}
         for name, value in scope["headers"]:
-            folded.setdefault(name.decode("latin-1"), value.decode("latin-1"))
+            folded.setdefault(name.decode("latin-1"), value.decode("latin-1").strip(" \t"))  # RFC 9110, 5.5
         takes_json, takes_stream = accepted(folded.get("accept", ""))
         if not takes_json:
             return await _plain(send, 406)

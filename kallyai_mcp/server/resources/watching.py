@@ -124,10 +124,10 @@ class Watching:
     def __len__(self) -> int:
         return len(self._watches)
 
-    def hurry(self, account: str) -> None:
-        """Look at once at all that a person watches: something was done in their name."""
+    def hurry(self, concerns: Callable[[str], bool]) -> None:
+        """Look at once at all that people of such an account watch: something was done in their name."""
         for (whose, _), watch in self._watches.items():
-            if whose == account:
+            if concerns(whose):
                 watch.hurried.set()
 
     async def listen(

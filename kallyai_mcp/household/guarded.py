@@ -1,0 +1,133 @@
+"""What stands between one person and everybody else: the scopes of their token, and a rate."""
+
+from __future__ import annotations
+
+import math
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from kallyai_mcp.engine import Engine
+from kallyai_mcp.errors import ActRefused, KallyError
+from kallyai_mcp.journal.storage import StorageAway
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from kallyai_mcp.engine.run import Progress, Result
+    from kallyai_mcp.model import Command
+    from kallyai_mcp.server.organisation.scopes import Scopes
+    from kallyai_mcp.shared.rates import Rates
+
+BLOCKS = 12
+"""Parts of a minute's share that are taken at once, so that not every run costs a write to the database."""
+
+granted: ContextVar[frozenset[str]] = ContextVar("granted", default=frozenset())
+"""What the token of the request at hand allows."""
+
+
+class GuardedEngine(Engine):
+    """Runs commands for one person out of many."""
+
+    guard: Guard
+    """Set once, right after it was made."""
+
+    async def run(
+        self,
+        command: Command,
+        arguments: Mapping[str, Any],
+        *,
+        progress: Progress | None = None,
+        until: float | None = None,
+        whole: bool = False,
+    ) -> Result:
+        """Run a command once, if the caller's token and rate allow it.
+
+        Raises:
+            KallyError: As `Engine.run`; or the token allows less ("insufficient_scope"), or too many runs came within
+                a minute ("too_many_runs").
+        """
+        async with self.guard.admitted(command):
+            try:
+                return await super().run(command, arguments, progress=progress, until=until, whole=whole)
+            except StorageAway as error:
+                if (
+                    type(error) is StorageAway
+                ):  # where the database is concerns the operator alone, who has it in the log
+                    error.message = "The server's database cannot be reached for the moment; nothing was sent."
+                raise
+            except ActRefused as error:
+                if error.error_code == "stopped":
+                    error.next_step = f"Tell the user. {self.guard.resuming}"
+                raise
+
+
+class Guard:
+    """One person's bounds.
+
+    Args:
+        account: Whose.
+        scopes: What tokens must allow.
+        rates: Counts runs on all replicas.
+        per_minute: Runs that they may begin within a minute.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self, account: str, scopes: Scopes, rates: Rates, per_minute: int, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._account = account
+        self._scopes = scopes
+        self._rates = rates
+        self._block = max(1, per_minute // BLOCKS)
+        self._blocks = max(1, per_minute // self._block)
+        self._clock = clock or anyio.current_time
+        self._left = 0
+        self._until = 0.0
+        self._taking = anyio.Lock()
+        self.running = 0
+        """Runs under way."""
+        self.resuming = ""
+        """How the person goes on who has stopped all their acts."""
+
+    @asynccontextmanager
+    async def admitted(self, command: Command) -> AsyncGenerator[None]:
+        """Let one run in, for as long as the block lasts."""
+        if not self._scopes.allow(granted.get(), command):
+            raise KallyError(
+                f"The access token does not allow {command.tool}; nothing was sent.",
+                code="insufficient_scope",
+                next_step=f"Have the user connect this server anew and allow {self._scopes.act}.",
+            )
+        self.running += 1
+        try:
+            await self._count()
+            yield
+        finally:
+            self.running -= 1
+
+    async def _count(self) -> None:
+        async with self._taking:
+            now = self._clock()
+            if self._left <= 0 or now >= self._until:
+                try:
+                    wait = await self._rates.take(self._account, "runs", self._blocks, 60.0)
+                except StorageAway:
+                    wait = 0.0  # what may be done meanwhile are reads; this replica still counts
+                if wait > 0:
+                    raise _too_many(wait)
+                self._left, self._until = self._block, now + 60.0
+            self._left -= 1
+
+
+def _too_many(seconds: float) -> KallyError:
+    whole = max(1, math.ceil(seconds))
+    return KallyError(
+        "Too many tools were run within a minute; nothing was sent.",
+        code="too_many_runs",
+        next_step=f"Wait {whole} s, then run it again.",
+        retryable=True,
+        details={"retry_after": whole},
+    )

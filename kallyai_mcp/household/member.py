@@ -1,0 +1,190 @@
+"""One person out of many: their tokens, their engine, what they are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from kallyai_mcp.auth.linking import LinkedSignIn
+from kallyai_mcp.auth.owner import Owner
+from kallyai_mcp.auth.session import Session
+from kallyai_mcp.engine.account import Account
+from kallyai_mcp.engine.more import Continued
+from kallyai_mcp.engine.parts import Parts
+from kallyai_mcp.household.guarded import Guard, GuardedEngine
+from kallyai_mcp.model import Defaults
+from kallyai_mcp.server.people import Person
+from kallyai_mcp.server.seal import CursorSeal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from mcp.server.request_state import RequestStateCodec
+
+    from kallyai_mcp.api import ApiClient
+    from kallyai_mcp.auth.callers.principal import Principal
+    from kallyai_mcp.auth.http import Http
+    from kallyai_mcp.engine import LocalCommand
+    from kallyai_mcp.engine.consents import Consents
+    from kallyai_mcp.server.consent import Pages
+    from kallyai_mcp.server.organisation.scopes import Scopes
+    from kallyai_mcp.settings import Settings
+    from kallyai_mcp.shared import Shared
+
+AT_ONCE = 8
+"""Requests to the API that one person may have under way at once, on one replica."""
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all people use.
+
+    Attributes:
+        shared: What the replicas have in common.
+        codec: Seals what is handed out to come back, with keys of all replicas.
+        scopes: What tokens must allow.
+        start: Runs something in the background for as long as the server lives.
+        pages: Where people answer what their host cannot ask.
+        link_page: Gives the address of our page in front of the service's, from the name of a flow; None without pages.
+        where: Where the server is, for people.
+        resuming: How a person goes on who has stopped all their acts.
+    """
+
+    shared: Shared
+    codec: RequestStateCodec
+    scopes: Scopes
+    start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+    pages: Pages
+    link_page: Callable[[str], str] | None
+    where: str
+    resuming: str = "Only the operator of this server can go on for the user."
+
+
+@dataclass(frozen=True)
+class _PersonsOwner(Owner):
+    """The account of a person, by who they are instead of by where tokens are kept."""
+
+    account: str
+    of_world: str
+
+    @cached_property
+    def key(self) -> str:
+        """The account's key."""
+        return self.account
+
+    @cached_property
+    def world(self) -> str:
+        """What an act is done to."""
+        return self.of_world
+
+
+class Member:
+    """One person's parts, all of them made of their account's key.
+
+    Args:
+        settings: What the program was told.
+        principal: Who.
+        api: Client of the API, whose connections are everybody's.
+        http: How the service is reached for tokens.
+        common: What all people use.
+        world: What acts are done to.
+    """
+
+    def __init__(
+        self, settings: Settings, principal: Principal, api: ApiClient, http: Http, common: Common, world: str
+    ) -> None:
+        account = principal.key
+        self.account = account
+        self.states = common.shared.states(account)
+        session = Session(settings, http=http, file=common.shared.tokens(account))
+        self.sign_in = LinkedSignIn(
+            session,
+            account,
+            common.shared.pending(account),
+            common.shared.rates,
+            where=common.where,
+            page=common.link_page,
+        )
+        defaults = Defaults(settings.language, settings.zone, settings.credentials)
+        bounded = api.bounded(AT_ONCE)
+        owner = _PersonsOwner(settings, session, account, world)
+        self._parts = Parts(settings, bounded, session, defaults, owner, common.start, common.shared.journal)
+        local = {**self._account(session), **self._control()}
+        parts = self._parts
+        self._engine = GuardedEngine(
+            bounded,
+            session,
+            defaults,
+            local,
+            lambda: parts.acts,
+            lambda: parts.reading,
+            past=lambda: parts.past,
+            start=common.start,
+            continued=Continued(CursorSeal(common.codec), lambda: account),
+        )
+        self.guard = Guard(account, common.scopes, common.shared.rates, settings.organisation.max_runs_per_minute)
+        self.guard.resuming = common.resuming
+        self._engine.guard = self.guard
+        self.person = Person(
+            self._get_engine,
+            sign_in=self._get_sign_in,
+            consents=self.consents,
+            within=settings.answer_within,
+            states=self.states,
+            pages=common.pages,
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way, also one whose caller no longer waits."""
+        return self.guard.running > 0 or self._engine.is_busy
+
+    async def link(self, name: str) -> tuple[str, str] | None:
+        """Return the service's page for the link of this name, and its code; None where this person has none such."""
+        return await self.sign_in.link(name)
+
+    async def is_stopped(self) -> bool:
+        """Whether all acts are stopped."""
+        return await self._parts.journal.stopped(self.account) is not None
+
+    async def resume(self) -> None:
+        """Allow acts again."""
+        await self._parts.journal.resume(self.account)
+
+    async def consents(self) -> Consents:
+        """Return what the person is asked."""
+        return self._parts.consents
+
+    async def _get_engine(self) -> GuardedEngine:
+        return self._engine
+
+    async def _get_sign_in(self) -> LinkedSignIn:
+        return self.sign_in
+
+    def _account(self, session: Session) -> Mapping[str, LocalCommand]:
+        commands = Account(session, self.sign_in).commands()
+
+        def in_step(run: LocalCommand) -> LocalCommand:
+            async def synced(args: Any) -> dict[str, Any]:
+                await self.sign_in.sync()
+                return await run(args)
+
+            return synced
+
+        return {name: in_step(run) for name, run in commands.items()}
+
+    def _control(self) -> Mapping[str, LocalCommand]:
+        def run(name: str) -> LocalCommand:
+            return lambda args: self._parts.control.commands()[name](args)
+
+        async def stop(args: Any) -> dict[str, Any]:
+            told = await run("stop")(args)
+            return told | {"message": f"{told['message'].partition(' Only a person')[0]} {self.guard.resuming}"}
+
+        return {name: run(name) for name in ("acts", "mandate", "mandate-revoke")} | {"stop": stop}
+
+
+def settings_for_people(settings: Settings, origin: str) -> Settings:
+    """Return the settings of everybody's parts: nothing in them is one account's own."""
+    return replace(settings, api_url=origin, access_token=None, client_id=None, client_secret=None, no_browser=True)

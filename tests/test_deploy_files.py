@@ -1,0 +1,113 @@
+"""The files that docs/deploy.md hands out: they parse, agree with each other, and make up a server that starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kallyai_mcp.household.requirements import require_whole
+from kallyai_mcp.server.http.health import ALIVE_PATH, READY_PATH
+from kallyai_mcp.settings import SETTINGS, Settings
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "docs" / "deploy"
+FILES = sorted(path for path in (*FOLDER.iterdir(), ROOT / "docs" / "deploy.md"))
+VARIABLE = re.compile(r"\bKALLYAI_[A-Z_]+[A-Z]\b")
+
+
+def of_env(name: str) -> dict[str, str]:
+    lines = (FOLDER / name).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((FOLDER / "compose.yaml").read_text())
+
+
+def manifests() -> dict[tuple[str, str], dict[str, Any]]:
+    found = yaml.safe_load_all((FOLDER / "kubernetes.yaml").read_text())
+    return {(one["kind"], one["metadata"]["name"]): one for one in found}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_variable_named_exists(path: Path) -> None:
+    known = {setting.variable for setting in SETTINGS}
+    assert set(VARIABLE.findall(path.read_text())) <= known
+
+
+def test_the_settings_of_the_compose_file_make_a_server() -> None:
+    given = of_env("organisation.env") | of_env("secrets.env.example")
+    settings = Settings.read(given)
+    require_whole(settings)
+    assert compose()["services"]["kallyai"]["env_file"] == ["organisation.env", "secrets.env"]
+    assert of_env("migrate.env.example").keys() == {"KALLYAI_DATABASE_URL"}
+
+
+def test_the_settings_of_the_manifest_make_the_same_server() -> None:
+    found = manifests()
+    given = found["ConfigMap", "kallyai"]["data"]
+    assert given == of_env("organisation.env")
+    require_whole(Settings.read(given | found["Secret", "kallyai"]["stringData"]))
+
+
+def test_the_ports_agree() -> None:
+    serving = Settings.read(of_env("organisation.env")).serving
+    service, port, metrics = compose()["services"]["kallyai"], str(serving.port), str(serving.metrics_port)
+    assert service["expose"] == [port, metrics]
+    assert f":{port}{READY_PATH}" in service["healthcheck"]["test"][-1]
+    assert f"dynamic a kallyai {port} " in (FOLDER / "Caddyfile").read_text()
+    found = manifests()
+    container = found["Deployment", "kallyai"]["spec"]["template"]["spec"]["containers"][0]
+    assert [one["containerPort"] for one in container["ports"]] == [serving.port, serving.metrics_port]
+    assert found["Service", "kallyai"]["spec"]["ports"][0]["port"] == serving.port
+    annotations = found["Deployment", "kallyai"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/port"] == metrics
+    assert container["livenessProbe"]["httpGet"] == {"path": ALIVE_PATH, "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": READY_PATH, "port": "http"}
+
+
+def test_the_public_name_is_the_same_everywhere() -> None:
+    name = (Settings.read(of_env("organisation.env")).organisation.public_url or "").removeprefix("https://")
+    assert (FOLDER / "Caddyfile").read_text().splitlines()[1] == f"{name} {{"
+    ingress = manifests()["Ingress", "kallyai"]["spec"]
+    assert (ingress["rules"][0]["host"], ingress["tls"][0]["hosts"]) == (name, [name])
+
+
+def test_no_container_may_do_more_than_it_has_to() -> None:
+    for service in ("kallyai", "migrate"):
+        one = compose()["services"][service]
+        assert one["read_only"]
+        assert one["cap_drop"] == ["ALL"]
+        assert one["security_opt"] == ["no-new-privileges:true"]
+        assert one["user"] == "10001:10001"
+    for kind, name in (("Job", "kallyai-migrate"), ("Deployment", "kallyai")):
+        pod = manifests()[kind, name]["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert not pod["automountServiceAccountToken"]
+        context = pod["containers"][0]["securityContext"]
+        assert context["readOnlyRootFilesystem"]
+        assert not context["allowPrivilegeEscalation"]
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert "memory" in pod["containers"][0]["resources"]["limits"]
+    assert "USER 10001" in (ROOT / "Dockerfile").read_text()
+
+
+def test_there_are_two_replicas_that_end_in_time() -> None:
+    service = compose()["services"]["kallyai"]
+    assert service["deploy"]["replicas"] == 2
+    assert service["stop_grace_period"] == "10s"
+    spec = manifests()["Deployment", "kallyai"]["spec"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert spec["template"]["spec"]["terminationGracePeriodSeconds"] >= 5 + 5
+
+
+def test_the_image_holds_what_an_organisation_needs() -> None:
+    lock = (ROOT / "requirements-image.lock").read_text()
+    for name in ("psycopg", "psycopg-binary", "opentelemetry-sdk", "joserfc", "cryptography"):
+        assert re.search(rf"^{name}(\[[a-z]+\])?==", lock, re.MULTILINE), name
+    assert "requirements-image.lock" in (ROOT / "Dockerfile").read_text()

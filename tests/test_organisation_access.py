@@ -1,0 +1,212 @@
+"""Who may use an organisation's endpoints: the check in front of every route, without a network."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from callers_world import FakeProvider, base64_of, encoded, key_of
+from joserfc.jwk import RSAKey
+from starlette.routing import Route
+
+from kallyai_mcp.auth.callers.policy import Policy
+from kallyai_mcp.auth.callers.provider import Provider
+from kallyai_mcp.auth.callers.signed import SignedTokens
+from kallyai_mcp.catalog import all_commands
+from kallyai_mcp.errors import TransportError
+from kallyai_mcp.server import build_server, load_tools
+from kallyai_mcp.server.http import Bound
+from kallyai_mcp.server.http.application import Application
+from kallyai_mcp.server.organisation.access import ENDPOINTS, OrganisationAccess, caller_of
+from kallyai_mcp.server.organisation.scopes import Scopes, only_reads
+from kallyai_mcp.serving import HTTP, SSE, Serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+pytestmark = pytest.mark.anyio
+ORIGIN = "https://mcp.example.com"
+PUBLIC = {"/healthz", "/readyz", *(f"/.well-known/oauth-protected-resource{path}" for path in ("", *ENDPOINTS))}
+SCOPES = Scopes("kallyai:read", "kallyai:act")
+JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+class Nobody:
+    """People of whom none may ever be asked for; what was asked is kept."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def account(self, ctx: Any, /) -> str:
+        return "nobody" if ctx is None else "somebody"
+
+    async def person(self, ctx: Any, /) -> Any:
+        self.seen.append(ctx.request)
+        raise TransportError("The test ends here.", next_step="Nothing.")
+
+    @asynccontextmanager
+    async def living(self, _: Any = None) -> AsyncGenerator[dict[str, Any]]:
+        yield {}
+
+
+class World:
+    """A server behind the check, and a host that talks to it."""
+
+    def __init__(self) -> None:
+        self.provider = FakeProvider()
+        self.people = Nobody()
+        policy = Policy(self.provider.issuer, frozenset(f"{ORIGIN}{path}" for path in ENDPOINTS))
+        tokens = SignedTokens(Provider(self.provider.issuer, self.provider.http), policy)
+        access = OrganisationAccess(ORIGIN, self.provider.issuer, tokens, SCOPES)
+        server = build_server(load_tools(), self.people)
+        options = Serving(transport=(HTTP, SSE))
+        self.application = Application(server, options, access, Bound("0.0.0.0", 8765), stateless=True)  # noqa: S104 - as an organisation does
+        self.host = httpx2.AsyncClient(transport=httpx2.ASGITransport(self.application), base_url=ORIGIN)
+
+    async def call(self, token: str | None, tool: str, /, **arguments: Any) -> httpx2.Response:
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "host", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool, **JSON}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        return await self.host.post("/mcp", json=body, headers=headers)
+
+
+@asynccontextmanager
+async def world() -> AsyncGenerator[World]:
+    made = World()
+    async with made.application.living(), made.host:
+        yield made
+
+
+def bad_tokens(provider: FakeProvider) -> dict[str, str]:
+    good = provider.token(scope="kallyai:read kallyai:act")
+    body = good.split(".")[1]
+    confused = f"{encoded({'alg': 'HS256', 'typ': 'at+jwt', 'kid': 'one'})}.{body}"
+    public = RSAKey.import_key(provider.keys[0]).as_pem(private=False)
+    return {
+        "of another audience": provider.token(aud="https://other.example.com/mcp"),
+        "over": provider.token(exp=int(time.time()) - 60),
+        "of another issuer": provider.token(iss="https://evil.example.com"),
+        "unsigned": f"{encoded({'alg': 'none', 'typ': 'at+jwt', 'kid': 'one'})}.{body}.",
+        "signed with the public key": f"{confused}.{base64_of(hmac.digest(public, confused.encode(), 'sha256'))}",
+        "signed by somebody": provider.token(key=RSAKey.import_key(key_of("two"))),
+        "an identity token": provider.token(header={"typ": "JWT"}),
+        "no token": "x",
+    }
+
+
+async def test_no_route_is_open_but_those_without_data() -> None:
+    async with world() as here:
+        paths = {route.path for route in here.application.routes if isinstance(route, Route)}
+        assert len(paths) == len(here.application.routes)
+        assert paths > PUBLIC
+        guarded = paths - PUBLIC
+        assert guarded == {"/mcp", "/sse", "/messages"}
+        good = here.provider.token(scope="kallyai:read kallyai:act")
+        bad = {"none": None, **bad_tokens(here.provider)}
+        for path in sorted(guarded):
+            for method in ("GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"):
+                for name, token in bad.items():
+                    headers = JSON if token is None else JSON | {"Authorization": f"Bearer {token}"}
+                    answer = await here.host.request(method, path, headers=headers, content=b"{}")
+                    assert answer.status_code == 401, (method, path, name)
+                    challenge = answer.headers["www-authenticate"]
+                    endpoint = "/mcp" if path == "/mcp" else "/sse"
+                    assert f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource{endpoint}"' in challenge
+                    assert 'scope="kallyai:read"' in challenge
+                    assert ('error="invalid_token"' in challenge) is (token is not None)
+                answer = await here.host.request(method, f"{path}?access_token={good}", headers=JSON)
+                assert answer.status_code == 401
+            twice = [("Authorization", f"Bearer {good}"), ("Authorization", f"Bearer {good}")]
+            assert (await here.host.post(path, headers=twice)).status_code == 401
+            both = await here.host.post(f"{path}?access_token=x", headers={"Authorization": f"Bearer {good}"})
+            assert both.status_code == 400
+            for scheme in ("Basic", "DPoP", "Bearer ", ""):
+                headers = {"Authorization": f"{scheme} {good}" if scheme != "Bearer " else "Bearer"}
+                assert (await here.host.post(path, headers=headers)).status_code == 401
+        assert here.people.seen == []
+
+
+async def test_a_good_token_lets_its_caller_in_and_goes_no_further() -> None:
+    async with world() as here:
+        token = here.provider.token(scope="kallyai:read", sub="ann")
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            headers = {"Authorization": f"{scheme} {token}"}
+            here.host.headers.update(headers)
+            answer = await here.call(None, "kallyai_credits_balance")
+            assert answer.json()["result"]["structuredContent"]["error"]["message"] == "The test ends here."
+        for request in here.people.seen:
+            caller = caller_of(request)
+            assert caller is not None
+            assert caller.principal.subject == "ann"
+            assert "authorization" not in request.headers
+            assert token not in repr(request.scope)
+            assert request.scope["user"].access_token.token == ""
+
+
+async def test_what_a_token_does_not_allow_is_asked_for_all_at_once() -> None:
+    async with world() as here:
+        read, act = (here.provider.token(scope=scope) for scope in ("kallyai:read", "kallyai:act other"))
+        for command in all_commands():
+            answer = await here.call(read, command.tool)
+            assert (answer.status_code == 403) is not only_reads(command), command.tool
+            if answer.status_code == 403:
+                challenge = answer.headers["www-authenticate"]
+                assert 'error="insufficient_scope"' in challenge
+                assert 'scope="kallyai:read kallyai:act"' in challenge
+                assert f'resource_metadata="{ORIGIN}/.well-known/oauth-protected-resource/mcp"' in challenge
+            assert (await here.call(act, command.tool)).status_code == 200
+        neither = await here.call(here.provider.token(scope="openid"), "kallyai_credits_balance")
+        assert neither.status_code == 403
+        inner = await here.call(read, "kallyai_run", tool="kallyai_calls_make", arguments={})
+        assert inner.status_code == 403
+
+
+def test_nothing_that_acts_counts_as_reading() -> None:
+    reading = {command.tool for command in all_commands() if only_reads(command)}
+    for command in all_commands():
+        if command.annotations["destructiveHint"] and command.method is not None:
+            assert command.tool not in reading
+    assert {"kallyai_stop", "kallyai_login", "kallyai_acts"} <= reading
+    assert not {"kallyai_mandate", "kallyai_calls_make", "kallyai_search_run"} & reading
+
+
+async def test_the_metadata_names_exactly_what_the_settings_name() -> None:
+    async with world() as here:
+        for path, resource in (("", "/mcp"), ("/mcp", "/mcp"), ("/sse", "/sse")):
+            answer = await here.host.get(f"/.well-known/oauth-protected-resource{path}")
+            assert answer.json()["resource"] == f"{ORIGIN}{resource}"
+            assert answer.json()["authorization_servers"] == [here.provider.issuer]
+            assert answer.json()["scopes_supported"] == ["kallyai:read", "kallyai:act"]
+            assert answer.json()["bearer_methods_supported"] == ["header"]
+
+
+async def test_while_the_provider_is_away_nobody_new_is_let_in_and_nobody_is_told_their_token_is_bad() -> None:
+    async with world() as here:
+        token = here.provider.token()
+        here.provider.answers["/.well-known/openid-configuration"] = lambda _: httpx2.Response(503)
+        answer = await here.call(token, "kallyai_credits_balance")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        assert json.loads(answer.content)["error"] == "temporarily_unavailable"
+        assert here.people.seen == []
+
+
+async def test_another_host_name_is_no_way_in() -> None:
+    async with world() as here:
+        token = here.provider.token()
+        for host in ("evil.example.com", "127.0.0.1:8765", "mcp.example.com.evil.com", "mcp.example.com:444"):
+            answer = await here.host.get("/.well-known/oauth-protected-resource/mcp", headers={"Host": host})
+            assert answer.status_code == 421
+            answer = await here.host.post("/mcp", headers={"Host": host, "Authorization": f"Bearer {token}"})
+            assert answer.status_code == 421
