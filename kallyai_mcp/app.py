@@ -56,6 +56,8 @@ class App:
         self._sign_in: SignIn | None = None
         self._folder: TemporaryDirectory[str] | None = None
         self._parts: Callable[[], Parts] | None = None
+        self.allows: Callable[[str], bool] = lambda _: True
+        """Whether hosts may run a tool; set before the engine is made."""
         self._made: Parts | None = None
         self._journal: Journal | None = None
         """That of an organisation's servers, where the settings name their database."""
@@ -165,6 +167,7 @@ class App:
             past=lambda: parts().past,
             start=None if self._group is None else self._start,
             continued=Continued(CursorSeal(SharedCodec(lambda: self.settings.state_folder)), lambda: owner.key),
+            allows=self.allows,
         )
         self._parts, self._owner = parts, owner
         self._api, self._session, self._sign_in = api, session, sign_in
@@ -252,6 +255,7 @@ class Served:
 
         self.app = app = App(settings, observer)
         self.exposure = exposure = exposed(settings.tools)
+        app.allows = exposure.allows
         self._group: TaskGroup | None = None
         self._warmed = False
         person = Person(app.engine, sign_in=app.sign_in, consents=app.consents, within=settings.answer_within)

@@ -316,3 +316,14 @@ def test_an_unknown_host_is_refused(home: Path, capsys: pytest.CaptureFixture[st
     assert run(["doctor", "--host", "cusror"], Program()) == 2
 
     assert "cursor" in capsys.readouterr().err
+
+
+def test_what_stands_in_a_folder_is_not_started(home: Path) -> None:
+    marker = home / "started"
+    folder = home / "project" / ".cursor"
+    folder.mkdir()
+    entry = {"command": "/bin/sh", "args": ["-c", f"touch {marker}"]}
+    (folder / "mcp.json").write_text(json.dumps({"mcpServers": {"kallyai": entry}}), "utf-8")
+    found = anyio.run(looked, home)
+    assert found["start"].status is Status.NOTE
+    assert not marker.exists()

@@ -12,7 +12,9 @@ import pytest
 from organisation_world import BALANCE, ERRAND, URLS, Host, Organisation, organisation
 from provider_world import TestProvider, provider
 from sandbox_browser import decide, hidden_fields
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 from test_sandbox_browser import chromium
 
 from kallyai_mcp.sandbox.serve import SandboxOptions, serving
@@ -185,17 +187,29 @@ async def test_a_person_links_their_account_in_a_real_browser(
 
         def walk() -> str:
             with chromium(tmp_path / "profile") as browser:
+                browser.implicitly_wait(30)
                 browser.get(address)
                 browser.find_element(By.NAME, "login").send_keys("alice")
                 browser.find_element(By.NAME, "password").send_keys("x")
                 browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
-                if browser.current_url.startswith(idp.issuer):
-                    browser.find_element(By.CSS_SELECTOR, "button[type=submit]").click()
-                assert browser.current_url == address
+
+                def is_back(_: object) -> bool:
+                    """Whether the provider has sent us back; it asks for consent first."""
+                    if browser.current_url == address:
+                        return True
+                    if not browser.find_elements(By.NAME, "login"):
+                        for button in browser.find_elements(By.CSS_SELECTOR, "button[type=submit]"):
+                            button.click()
+                    return browser.current_url == address
+
+                browser.implicitly_wait(0)
+                WebDriverWait(browser, 60, ignored_exceptions=[WebDriverException]).until(is_back)
+                browser.implicitly_wait(30)
                 (tmp_path / "link.png").write_bytes(browser.get_screenshot_as_png())
                 code = browser.find_element(By.CSS_SELECTOR, "dd strong").text
                 browser.find_element(By.LINK_TEXT, "Go on to KallyAI").click()
-                assert browser.current_url.startswith(us.api)
+                WebDriverWait(browser, 30).until(lambda _: browser.current_url.startswith(us.api))
+                assert browser.find_element(By.CSS_SELECTOR, "button[value=approve]")
                 assert code in browser.page_source
                 browser.find_element(By.CSS_SELECTOR, "button[value=approve]").click()
                 return code

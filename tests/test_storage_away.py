@@ -11,8 +11,10 @@ from journal_world import ANN, Clock, a_draft, begun, journal_in
 
 from kallyai_mcp.api import Answer
 from kallyai_mcp.catalog import all_commands
+from kallyai_mcp.engine.outcome import unshown
 from kallyai_mcp.engine.owed import Owed
 from kallyai_mcp.engine.reading import Reading
+from kallyai_mcp.engine.settling import Settler
 from kallyai_mcp.journal import Journal
 from kallyai_mcp.journal.postgresql import PostgreSQL
 from kallyai_mcp.journal.storage import StorageAway
@@ -72,3 +74,24 @@ async def test_an_end_that_could_not_be_written_is_written_once_that_can_be(tmp_
     assert waited == [1.0, 2.0, 4.0, 5.0, 5.0]
     async with journal_in(tmp_path, Clock()) as journal:
         assert [each.state for each in await journal.acts(ANN)] == [State.NOT_SENT]
+
+
+async def test_what_was_done_is_told_though_its_answer_cannot_be_shown() -> None:
+    strange = next(command for command in all_commands() if command.third_party_text and command.is_recorded)
+    error = unshown(StorageAway("It is away.", next_step="Wait.", retryable=True), strange, "act-1")
+    assert error.details == {"outcome": "done", "act": "act-1"}
+    assert error.retryable is False
+    assert "was done" in error.message
+    assert "kallyai_wait" in error.next_step
+
+
+async def test_an_act_of_long_ago_is_not_taken_for_another_ones_trace(tmp_path: Path) -> None:
+    clock = Clock()
+    async with journal_in(tmp_path, clock) as journal:
+        act = await begun(journal, a_draft())
+        parts = cast("Any", SimpleNamespace())  # whatever it asked would fail
+        settler = Settler(
+            parts, journal, ANN, approval_mode="ask", is_sandbox=lambda: False, start=lambda _: None, clock=clock
+        )
+        clock.now += 2 * 86_400
+        assert await settler.look(act) is act

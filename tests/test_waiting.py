@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from virtual_time import run_virtually
 
 from kallyai_mcp.app import running
-from kallyai_mcp.catalog import find
+from kallyai_mcp.catalog import by_tool, find
 from kallyai_mcp.engine.outcome import ACT
 from kallyai_mcp.engine.result import Body, Result
 from kallyai_mcp.engine.underway import WAITING, Underway, reporting
@@ -248,3 +248,25 @@ def test_a_report_that_is_refused_ends_no_run() -> None:
 @pytest.mark.parametrize(("within", "longest"), [(45.0, 38.0), (240.0, 233.0), (8.0, 4.0), (2.0, 1.0)])
 def test_a_question_to_a_person_counts_into_the_time_of_a_call(within: float, longest: float) -> None:
     assert patience(within) == longest
+
+
+def test_what_changes_something_here_is_not_given_up_when_the_time_is_over() -> None:
+    """Such as the stop, which cancels what is under way one after another."""
+
+    async def story() -> None:
+        async with anyio.create_task_group() as group:
+            underway = Underway(lambda work: void(group.start_soon(work)))
+
+            async def stopping(run: Run) -> Result:
+                underway.keep(run)
+                await anyio.sleep(100)
+                return Body(data={"stopped": True}).result()
+
+            stop = by_tool()["kallyai_stop"]
+            first = await underway.run(stop, stopping, anyio.current_time() + 45, None)
+            number = first.structured["_waiting"]["id"]
+            run = underway.find(number)
+            assert run is not None
+            assert (await underway.result(run, None, None)).structured == {"stopped": True}
+
+    run_virtually(story)

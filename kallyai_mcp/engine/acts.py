@@ -130,7 +130,10 @@ class Acts:
         if isinstance(act, Earlier):
             return await self._earlier(order, act.act)
         answer, act = await self._carry_out(order, request, act, report)
-        answer = await self._reading.admit(command, given, answer)
+        try:
+            answer = await self._reading.admit(command, given, answer)
+        except KallyError as error:
+            raise outcome.unshown(error, command, act.id) from None
         return outcome.with_act(shape(command, request, answer, self._gate.zone), command, act)
 
     async def _admitted(self, order: Order) -> Seen:

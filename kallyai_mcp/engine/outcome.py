@@ -170,3 +170,14 @@ def undo_sentence(command: Command) -> str:
         return "It cannot be undone."
     undo = command.undo
     return f"It can be {'undone' if undo.restores else 'broken off'} with {tool_of(undo.command)} {undo.until}."
+
+
+def unshown(error: KallyError, command: Command, act: str | None = None) -> KallyError:
+    """Return the error of something that was done and whose answer must not be shown at this moment."""
+    error.message = f"{command.tool} was done, but its answer cannot be shown now. {error.message}"
+    error.next_step = f"Do not run {command.tool} again for it." + (
+        "" if act is None else f" Its answer comes with kallyai_wait, id {act}."
+    )
+    error.retryable = False
+    error.details |= {"outcome": "done"} | ({} if act is None else {"act": act})
+    return error

@@ -82,7 +82,7 @@ class Reading:
                 _log.warning("What was written of contacts could not be noted: %s", error.message)
         if not command.third_party_text:
             return answer
-        await self._mark(command)
+        await self.mark(command)
         if not self._safety.lockdown:
             return answer
         distrusted = {value for _, value in await self._journal.distrusted(self._owner.key)}
@@ -112,7 +112,12 @@ class Reading:
         if self._owed is owed:
             self._owed = None
 
-    async def _mark(self, command: Command) -> None:
+    async def mark(self, command: Command) -> None:
+        """Note that strangers' words of a command's answer are handed over now.
+
+        Raises:
+            KallyError: It cannot be noted, and other servers would not know of it.
+        """
         now = self._clock()
         if now - self._written < WRITTEN_EVERY:
             return

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.catalog import find
 from kallyai_mcp.engine.more import Continued, Source
 from kallyai_mcp.engine.options import Options, take_options
-from kallyai_mcp.engine.outcome import ACT
+from kallyai_mcp.engine.outcome import ACT, unshown
 from kallyai_mcp.engine.result import Result, shape, shape_data
 from kallyai_mcp.engine.underway import Run, Underway
 from kallyai_mcp.engine.waiting import Waiting
-from kallyai_mcp.errors import UnknownCommand
+from kallyai_mcp.errors import KallyError, UnknownCommand
 from kallyai_mcp.examples import example_value
 from kallyai_mcp.model import Effect, build_request, parse
 from kallyai_mcp.model.tidy import tidy
@@ -60,6 +60,7 @@ class Engine:
         past: Callable[[], Past] | None = None,
         start: Start | None = None,
         continued: Continued | None = None,
+        allows: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._api = api
         self._tokens = tokens
@@ -70,7 +71,8 @@ class Engine:
         self._past = past
         self._continued = continued or Continued(None, lambda: "")
         self._underway = Underway(start)
-        self._waiting = Waiting(self._read, self._underway, past)
+        self._allows = allows
+        self._waiting = Waiting(self._read, self._underway, past, self._mark, allows)
 
     @property
     def is_busy(self) -> bool:
@@ -126,6 +128,8 @@ class Engine:
     ) -> Result:
         zone = self._defaults.timezone
         if command.method is None:
+            if command.effect is not Effect.READ:
+                self._underway.keep(run)
             return shape_data(command, await self._local[command.name](args), zone=zone)
         request = build_request(command, args, self._defaults)
         if command.is_recorded:
@@ -142,12 +146,20 @@ class Engine:
             self._underway.keep(run)
         answer = await self._api.send(command, request, tokens, run_id=str(uuid.uuid4()))
         if command.third_party_text or command.introduces:
-            answer = await self._reading().admit(command, given, answer)
+            try:
+                answer = await self._reading().admit(command, given, answer)
+            except KallyError as error:
+                raise error if command.effect is Effect.READ else unshown(error, command) from None
         return shape(command, request, answer, zone)
+
+    async def _mark(self, command: Command) -> None:
+        await self._reading().mark(command)
 
     async def _more(self, token: str, run: Run) -> Result:
         """Return the next piece of an answer: of what an act brought, or of what is read again."""
         cursor = self._continued.open(token)
+        if not self._allows(cursor.tool):
+            raise UnknownCommand(cursor.tool)
         command = find(cursor.tool)
         source = Source(command, cursor.arguments, cursor.act)
         if cursor.act is None:

@@ -112,6 +112,8 @@ class Settler:
         command = by_tool().get(act.draft.tool)
         if command is None or (look := command.trace) is None:
             return act
+        if self._clock() - act.created > _DAY:
+            return act  # by then its arguments may be forgotten, and anything would look like it
         answer = await self._reader.read(look.command, given(look, act.draft.arguments))
         if answer is None:
             return act

@@ -55,7 +55,8 @@ class Run:
     Attributes:
         id: By which it is met again once it is kept: of its act, where it is one.
         command: What is run.
-        is_kept: Something was sent, so that the run is not given up.
+        is_kept: Something is being sent or changed, so that the run is not given up.
+        is_tracked: It runs in a task of its own, and can be met again.
         started: When, by the clock of the event loop.
     """
 
@@ -63,6 +64,7 @@ class Run:
         self.id = ""
         self.command = command
         self.is_kept = False
+        self.is_tracked = False
         self.started = anyio.current_time()
         self._result: Result | None = None
         self._error: BaseException | None = None
@@ -138,7 +140,8 @@ class Underway:
         if command.effect is Effect.READ and not command.is_recorded:  # nothing of it could be kept
             with anyio.CancelScope(deadline=until):
                 return await reporting(work(run), progress, command)
-            raise _given_up(command)
+            raise _slow(command)
+        run.is_tracked = True
         self._start(lambda: run.carry_out(work))
         try:
             await self._meet(run, until, progress)
@@ -156,7 +159,7 @@ class Underway:
     def keep(self, run: Run, identifier: str | None = None) -> None:
         """Note that something is sent, so that the run goes on whoever waits for it."""
         run.id, run.is_kept = identifier or str(uuid.uuid4()), True
-        if not run.scope.cancel_called:
+        if run.is_tracked and not run.scope.cancel_called:
             self._runs[run.id] = run
         ended = [number for number, other in self._runs.items() if other.done.is_set()]
         for number in ended[: max(0, len(ended) - MOST_KEPT)]:
@@ -189,7 +192,7 @@ def not_over(run: Run) -> Result:
     if run.command.is_recorded:
         facts[ACT] = {"id": run.id, "outcome": "sent"}
     sentence = (
-        f"{run.command.tool} was sent and goes on, {seconds:.0f} s so far. For its result run {TOOL} with id {run.id}. "
+        f"{run.command.tool} is under way, {seconds:.0f} s so far. For its result run {TOOL} with id {run.id}. "
         f"Do not run {run.command.tool} again for it."
     )
     return Body(data={}, facts=facts, notes=(sentence,)).result()
@@ -202,6 +205,15 @@ def _given_up(command: Command) -> TransportError:
         next_step="Run it again.",
         retryable=True,
         details={"outcome": "not_sent"},
+    )
+
+
+def _slow(command: Command) -> TransportError:
+    return TransportError(
+        f"{command.tool} got no answer in the time that a call may take. It changes nothing.",
+        code="timeout",
+        next_step="Run it again.",
+        retryable=True,
     )
 
 

@@ -14,6 +14,8 @@ import anyio
 from kallyai_mcp.catalog import by_words
 from kallyai_mcp.commands.calls import ENDED
 from kallyai_mcp.engine.past import OPEN
+from kallyai_mcp.engine.result import Result
+from kallyai_mcp.engine.strangers import ORIGIN
 from kallyai_mcp.engine.underway import TOOL, WAITING, reporting
 from kallyai_mcp.errors import ApiError, InvalidArguments, Problem, TransportError
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from kallyai_mcp.engine.past import Past
-    from kallyai_mcp.engine.result import Result
     from kallyai_mcp.engine.underway import Underway
     from kallyai_mcp.model import Command
 
@@ -52,12 +53,23 @@ class Waiting:
         read: Runs a command that reads.
         underway: The runs of this process.
         past: The acts of all processes; None where nothing is recorded.
+        mark: Notes that strangers' words of a command's answer are handed over.
+        allows: Whether a tool may be run; what only others could read is not there.
     """
 
-    def __init__(self, read: Read, underway: Underway, past: Callable[[], Past] | None) -> None:
+    def __init__(
+        self,
+        read: Read,
+        underway: Underway,
+        past: Callable[[], Past] | None,
+        mark: Callable[[Command], Awaitable[None]],
+        allows: Callable[[str], bool],
+    ) -> None:
         self._read = read
         self._underway = underway
         self._past = past
+        self._mark = mark
+        self._allows = allows
 
     async def wait(self, identifier: str, until: float | None, progress: Progress | None) -> Result:
         """Return the result of what has this identifier once it is over, or as it stands when the time is.
@@ -70,6 +82,8 @@ class Waiting:
             result = await self._underway.result(run, until, progress)
             placed = _call_of(result)
             if WAITING in result.structured or placed is None:
+                if ORIGIN in result.structured:  # its words may have come long before they are read
+                    await self._mark(run.command)
                 return result
             identifier = placed
         command = by_words()[("wait",)]
@@ -77,24 +91,34 @@ class Waiting:
 
     async def _follow(self, identifier: str, until: float | None) -> Result:
         number = 0
+        last: Result | None = None
         target: tuple[Command, dict[str, Any], frozenset[str]] | None = None
         while True:
-            try:
-                if target is None:
-                    result, is_over, target = await self._look(identifier)
-                else:
-                    result, is_over = await self._at(target)
-            except TransportError as error:
-                if not error.retryable or not _has_time(until, PAUSES[-1]):
-                    raise
-                result, is_over = None, False
+            result, is_over = None, False
+            with anyio.CancelScope(deadline=float("inf") if until is None else until) as looking:
+                try:
+                    if target is None:
+                        result, is_over, target = await self._look(identifier)
+                    else:
+                        result, is_over = await self._at(target)
+                except TransportError as error:
+                    if not error.retryable or not _has_time(until, PAUSES[-1]):
+                        raise
+            if looking.cancelled_caught and last is None:
+                raise TransportError(
+                    "The service did not answer in the time that a call may take.",
+                    code="timeout",
+                    next_step=f"Run {TOOL} again with the same id.",
+                    retryable=True,
+                )
+            last = result or last
             if is_over and result is not None:
                 return result
             pause = PAUSES[min(number, len(PAUSES) - 1)]
             number += 1
             if not _has_time(until, pause):
-                if result is not None:
-                    return _still(result, identifier)
+                if last is not None:
+                    return _still(last, identifier)
                 pause = 0.0
             await anyio.sleep(pause)
 
@@ -113,6 +137,8 @@ class Waiting:
             identifier = placed
         for words, name, states in _OVER:
             target = (by_words()[tuple(words.split())], {name: identifier}, states)
+            if not self._allows(target[0].tool):
+                continue
             try:
                 return *await self._at(target), target
             except InvalidArguments:
@@ -136,7 +162,7 @@ class Waiting:
     async def _logged(self, identifier: str) -> tuple[Result, bool, None]:
         """Look for a booking or another action in the log, the only place where the service shows one."""
         command = by_words()[tuple(_LOG.split())]
-        result = await self._read(command, {"limit": 100})
+        result = await self._read(command, {"limit": 100}) if self._allows(command.tool) else Result({}, "")
         data = result.structured if result.body is None else result.body.data
         for entry in cast("list[Any]", data.get("actions") or []):
             if isinstance(entry, dict) and identifier in cast("dict[str, Any]", entry).values() and result.body:

@@ -83,8 +83,12 @@ def plan_install(host: Host, path: Path, entry: Mapping[str, Any], name: str) ->
         return Change(path, before, before)
     after = _put(host, path, text, name, dict(entry)).encode()
     keep = before
-    if existing is not None and before is not None and _origin(host, path, before, name, existing) is not None:
-        keep = None  # the copy shows the file before this program came; it stays
+    if (
+        existing is not None
+        and before is not None
+        and (_origin(host, path, before, name, existing) is not None or _copy_has(host, path, name))
+    ):
+        keep = None  # the copy shows the file before this program came, or holds what the user had here: it stays
     return Change(path, before, after, backup=keep)
 
 
@@ -130,6 +134,13 @@ def _origin(host: Host, path: Path, before: bytes, name: str, entry: Any) -> byt
         return copy if _put(host, path, copy.decode(), name, entry).encode() == before else None
     except (InvalidSettings, ValueError):
         return None
+
+
+def _copy_has(host: Host, path: Path, name: str) -> bool:
+    try:
+        return entry_in(host, files.backup_of(path), name) is not None
+    except InvalidSettings:
+        return True  # it cannot be read, and may be all that is left of something
 
 
 def _without(host: Host, path: Path, text: str, name: str) -> str:

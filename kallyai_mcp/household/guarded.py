@@ -53,9 +53,8 @@ class GuardedEngine(Engine):
             try:
                 return await super().run(command, arguments, progress=progress, until=until, whole=whole)
             except StorageAway as error:
-                if (
-                    type(error) is StorageAway
-                ):  # where the database is concerns the operator alone, who has it in the log
+                # Where the database is concerns the operator alone, who has it in the log.
+                if type(error) is StorageAway and "outcome" not in error.details:
                     error.message = "The server's database cannot be reached for the moment; nothing was sent."
                 raise
             except ActRefused as error:
@@ -103,7 +102,8 @@ class Guard:
             )
         self.running += 1
         try:
-            await self._count()
+            if command.name != "stop":  # a brake has no rate
+                await self._count()
             yield
         finally:
             self.running -= 1

@@ -48,6 +48,7 @@ class Common:
         pages: Where people answer what their host cannot ask.
         link_page: Gives the address of our page in front of the service's, from the name of a flow; None without pages.
         where: Where the server is, for people.
+        allows: Whether a tool may be run.
         resuming: How a person goes on who has stopped all their acts.
     """
 
@@ -58,6 +59,7 @@ class Common:
     pages: Pages
     link_page: Callable[[str], str] | None
     where: str
+    allows: Callable[[str], bool] = lambda _: True
     resuming: str = "Only the operator of this server can go on for the user."
 
 
@@ -122,6 +124,7 @@ class Member:
             past=lambda: parts.past,
             start=common.start,
             continued=Continued(CursorSeal(common.codec), lambda: account),
+            allows=common.allows,
         )
         self.guard = Guard(account, common.scopes, common.shared.rates, settings.organisation.max_runs_per_minute)
         self.guard.resuming = common.resuming

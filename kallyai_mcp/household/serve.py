@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -16,7 +17,6 @@ from kallyai_mcp.household.household import Household
 from kallyai_mcp.household.member import Common
 from kallyai_mcp.household.requirements import require_whole
 from kallyai_mcp.household.ring import COOKIES, codec_of
-from kallyai_mcp.journal.storage import StorageAway
 from kallyai_mcp.server import build_server, load_tools
 from kallyai_mcp.server.http import serve_http
 from kallyai_mcp.server.http.watching import observer_for
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from kallyai_mcp.shared.changes import Changes
 
 
+logger = logging.getLogger(__name__)
+
+
 async def serve_organisation(settings: Settings) -> None:
     """Serve many people over HTTP until a signal asks for the end.
 
@@ -57,13 +60,14 @@ async def serve_organisation(settings: Settings) -> None:
     pages = _pages(told, provider, origin, ring, people)
     link_page = None if pages is None else pages.link_page
     codec = codec_of(ring)
-    common = Common(shared, codec, scopes, background.start, pages or NoPages(), link_page, f"at {origin}")
+    exposure = exposed(settings.tools)
+    where = f"at {origin}"
+    common = Common(shared, codec, scopes, background.start, pages or NoPages(), link_page, where, exposure.allows)
     if pages is not None:
         common = replace(common, resuming=f"Only the user can go on, in a browser: {pages.resume_page}")
     observer = observer_for(settings.serving, os.environ)
     household = Household(settings, common, observer)
     people.append(household)
-    exposure = exposed(settings.tools)
     server = build_server(
         load_tools(exposure),
         household,
@@ -109,7 +113,7 @@ WRITTEN = "written"
 
 
 async def _tell_replicas(changes: Changes, account: str) -> None:
-    with suppress(StorageAway):  # a hint: watchers look by themselves, too
+    with suppress(KallyError):  # a hint: watchers look by themselves, too
         await changes.publish(account, WRITTEN)
 
 
@@ -145,7 +149,13 @@ class _Background:
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run it for as long as the server lives."""
         if self.group is not None:
-            self.group.start_soon(work)
+            self.group.start_soon(self._kept_apart, work)
+
+    async def _kept_apart(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except Exception:  # one person's work must not end everybody's server
+            logger.exception("Work in the background failed")
 
 
 class _Readiness:

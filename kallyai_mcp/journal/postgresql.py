@@ -186,10 +186,10 @@ class PostgreSQL:
         Raises:
             StorageAway: There is none to be had; for a moment afterwards nobody tries again.
         """
-        if self._away is not None and time.monotonic() < self._away_until:
-            raise trouble.unreachable(self.name, self._facts, self._away)
         with suppress(IndexError):
             return self._idle.pop()
+        if self._away is not None and time.monotonic() < self._away_until:
+            raise trouble.unreachable(self.name, self._facts, self._away)
         try:
             connection = self.connect()
         except psycopg.OperationalError as error:

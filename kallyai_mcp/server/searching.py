@@ -133,7 +133,7 @@ def _read(tool: str, nested: object) -> dict[str, Any]:
     if isinstance(nested, str) and nested.strip():
         try:
             nested = json.loads(nested)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _wrong(tool, "arguments", "must be an object; this text is no JSON.") from None
     if nested is None or nested == "":
         return {}

@@ -40,33 +40,43 @@ def checks_of_hosts(system: System, program: Program, host: Host | None, name: s
     for one in HOSTS if host is None else (host,):
         places = _places(one, system, name, wanted=host is not None)
         checks += [
-            Check("entry", one.name, one.title, partial(_look, one, system, path, name), within=_patience(one) + 15)
-            for path in places
+            Check(
+                "entry",
+                one.name,
+                one.title,
+                partial(_look, one, system, path, name, is_own=is_own),
+                within=_patience(one) + 15,
+            )
+            for path, is_own in places
         ]
     return checks
 
 
-def _places(host: Host, system: System, name: str, *, wanted: bool) -> list[Path]:
-    """Return the files that have the entry, and those that cannot be read; for a host that is wanted its first one."""
-    places: list[Path] = []
-    first: Path | None = None
+def _places(host: Host, system: System, name: str, *, wanted: bool) -> list[tuple[Path, bool]]:
+    """Return the files that have the entry, and those that cannot be read; for a host that is wanted its first one.
+
+    With each goes whether it is the user's own; one of a project may have come with somebody else's files.
+    """
+    places: list[tuple[Path, bool]] = []
+    first: tuple[Path, bool] | None = None
     for scope in host.scopes:
         try:
             path = place_of(host, system, scope)
         except KallyError:
             continue
-        first = first or path
+        place = (path, scope == "user")
+        first = first or place
         try:
             has = entry_in(host, path, name) is not None
         except KallyError:
             has = True
-        places += [path] * has
+        places += [place] * has
     if not places and wanted:
-        return [first] if first is not None else [place_of(host, system, host.scopes[0])]
+        return [first] if first is not None else [(place_of(host, system, host.scopes[0]), False)]
     return places
 
 
-async def _look(host: Host, system: System, path: Path, name: str) -> list[Finding]:
+async def _look(host: Host, system: System, path: Path, name: str, *, is_own: bool = True) -> list[Finding]:
     def finding(check: str, status: Status, message: str, remedy: str = "", **facts: Any) -> Finding:
         return Finding(check, host.name, status, message, remedy, {"path": str(path), **facts})
 
@@ -96,6 +106,10 @@ async def _look(host: Host, system: System, path: Path, name: str) -> list[Findi
     found.append(
         finding("variables", Status.OK, f"{len(variables)} variables, all right.", variables=sorted(variables))
     )
+    if not is_own:
+        # Hosts ask whether a folder is trusted before they start what stands in its files.
+        said = f"Not started: {path} stands in this folder, and may have come with it."
+        return [*found, finding("start", Status.NOTE, said, f"Look into it; then {host.title} may start it.")]
     limit = float(host.start_limit or LONGEST_START)
     started = await start([program, *words[1:]], seen, within=_patience(host))
     found += _of_start(host, started, limit, finding, again)

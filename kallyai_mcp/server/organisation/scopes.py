@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.model import Command
 
-READS_HERE = frozenset({"acts", "auth-status", "login", "logout", "stop"})
-"""Commands of this machine that any caller may run: a sign-in is the person's own, and stopping is never withheld."""
+READS_HERE = frozenset({"acts", "auth-status", "login", "logout", "more", "stop", "wait"})
+"""Commands of this machine that any caller may run: a sign-in is the person's own, stopping is never withheld, and
+going on with an answer only reads."""
 
 
 @dataclass(frozen=True, slots=True)
