@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -60,6 +61,9 @@ NEEDS_FIXTURES = frozenset(
 NOT_OFFERED = frozenset({"logging-set-level"})
 """Scenarios of a capability that this server does not declare: its log belongs to whoever runs it."""
 
+STAMP = re.compile(r"-\d{4}-\d\d-\d\dT.*")
+"""When a scenario ran, at the end of its folder's name."""
+
 UNTESTABLE = "Not testable"
 """How the suite begins to say that a single check needs such a tool."""
 
@@ -92,7 +96,7 @@ def test_the_suite_passes(version: str, tmp_path: Path) -> None:
     failed: dict[str, list[str]] = {}
     passed: set[str] = set()
     for file in (tmp_path / "results").glob("server-*/checks.json"):
-        scenario = file.parent.name.removeprefix("server-").rpartition("-20")[0]
+        scenario = STAMP.sub("", file.parent.name.removeprefix("server-"))
         wrong = [
             f"{check['id']}: {check.get('errorMessage')}"
             for check in json.loads(file.read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ from kallyai_mcp.privacy import MOST, hide, mask, without_secrets
     [
         ("Authorization: Bearer abc.def-123", "Authorization: Bearer [secret]"),
         ("got eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1NzcifQ.sig", "got [secret]"),
-        ("kallyai_sandbox_rt_0123", "[secret]"),
+        ("kallyai_sandbox_rt_zq8w3", "[secret]"),
         ('{"access_token": "opaque", "expires_in": 3600}', '{"access_token": "[secret]", "expires_in": 3600}'),
         (r'said "{\"access_token\": \"opaque\"}"', r'said "{\"access_token\": \"[secret]\"}"'),
         ("/v1/channels/email/verify?token=opaque&x=1", "/v1/channels/email/verify?token=[secret]&x=1"),
