@@ -1,19 +1,15 @@
 """The connections to one origin, shared by all runs.
 
-Requests go straight to the HTTP library's transport: there are no redirects, cookies, credentials or hooks for its
-client to look after. A pool looks at each idle connection of its own for every request, so several small pools serve
-many requests at once better than a large one.
+Requests go straight to a transport: there are no redirects, cookies, credentials or hooks for the HTTP library's client
+to look after.
 
 Whatever is no GET goes over a new connection each time. One that was used before the service may be closing just now,
-which leaves the outcome unknown; or there may be bytes on it beyond the end of an earlier answer, which the HTTP
-library would take for the answer to this request. A GET is repeated after the one, and does no harm after the other.
+which leaves the outcome unknown. A GET is repeated after that, and does no harm.
 """
 
 from __future__ import annotations
 
-import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -21,65 +17,36 @@ import httpx2
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-SHARE = 1
-"""Requests in flight in a pool from which on the next pool is used."""
+    from kallyai_mcp.api.target import Origin
 
-MOST = 64
-"""Pools that are made at most; then the emptiest is used."""
-
-LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=15)
+LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=15)
 """Idle connections are given up before a server or a proxy is likely to, so that a request rarely meets a dead one."""
 
 
-@dataclass(slots=True)
-class _Pool:
-    transport: httpx2.AsyncBaseTransport
-    in_flight: int = 0
-
-
-@dataclass(slots=True)
-class _Kind:
-    limits: httpx2.Limits
-    pools: list[_Pool] = field(default_factory=list[_Pool])
-
-
 class Pools:
-    """Pools of connections, made as they are needed.
+    """Two sets of connections: those that are kept, and those for one request each.
 
     Args:
-        is_encrypted: Whether a connection needs the system's certificates; loading them takes longer than a request.
+        origin: Where they lead.
         proxy: HTTP proxy, if any.
-        limits: How many connections each pool keeps.
+        limits: How many connections each set has.
         transport: Replaces the network, for tests.
     """
 
     def __init__(
-        self,
-        *,
-        is_encrypted: bool,
-        proxy: str | None,
-        limits: httpx2.Limits,
-        transport: httpx2.AsyncBaseTransport | None,
+        self, origin: Origin, *, proxy: str | None, limits: httpx2.Limits, transport: httpx2.AsyncBaseTransport | None
     ) -> None:
-        self._is_encrypted = is_encrypted or proxy is not None
+        self._origin = origin
         self._proxy = proxy
-        self._transport = transport
-        self._context: ssl.SSLContext | None = None
-        self._kept = _Kind(limits)
-        self._new = _Kind(
-            httpx2.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=0,
-                keepalive_expiry=limits.keepalive_expiry,
-            )
-        )
+        self._limits = limits
+        self._replaced = transport
+        self._made: list[httpx2.AsyncBaseTransport] = []
 
     async def aclose(self) -> None:
         """Close all connections. A later request opens new ones."""
-        for kind in (self._kept, self._new):
-            pools, kind.pools = kind.pools, []
-            for pool in pools:
-                await pool.transport.aclose()
+        made, self._made = self._made, []
+        for transport in made:
+            await transport.aclose()
 
     @asynccontextmanager
     async def answered(self, request: httpx2.Request, *, new: bool) -> AsyncGenerator[httpx2.Response]:
@@ -92,31 +59,32 @@ class Pools:
         Raises:
             httpx2.TransportError: The connection failed.
         """
-        pool = self._choose(self._new if new else self._kept)
-        pool.in_flight += 1
+        kept, once = self._made or self._make()
+        response = await (once if new else kept).handle_async_request(request)
         try:
-            response = await pool.transport.handle_async_request(request)
-            try:
-                yield response
-            finally:
-                await response.aclose()
+            yield response
         finally:
-            pool.in_flight -= 1
+            await response.aclose()
 
-    def _choose(self, kind: _Kind) -> _Pool:
-        for pool in kind.pools:
-            if pool.in_flight < SHARE:
-                return pool
-        if len(kind.pools) >= MOST:
-            return min(kind.pools, key=lambda pool: pool.in_flight)
-        kind.pools.append(_Pool(self._transport or self._new_transport(kind.limits)))
-        return kind.pools[-1]
+    def _make(self) -> list[httpx2.AsyncBaseTransport]:
+        limits = self._limits
+        once = httpx2.Limits(
+            max_connections=limits.max_connections,
+            max_keepalive_connections=0,
+            keepalive_expiry=limits.keepalive_expiry,
+        )
+        self._made = [self._replaced, self._replaced] if self._replaced else self._over_network(limits, once)
+        return self._made
 
-    def _new_transport(self, limits: httpx2.Limits) -> httpx2.AsyncBaseTransport:
-        if self._context is None:
-            self._context = (
-                httpx2.create_ssl_context(trust_env=False)
-                if self._is_encrypted
-                else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            )
-        return httpx2.AsyncHTTPTransport(verify=self._context, trust_env=False, proxy=self._proxy, limits=limits)
+    def _over_network(self, *each: httpx2.Limits) -> list[httpx2.AsyncBaseTransport]:
+        # Loading the system's certificates takes longer than a request: only for those who need them.
+        origin, proxy = self._origin, self._proxy
+        context = httpx2.create_ssl_context(trust_env=False) if origin.is_encrypted or proxy is not None else None
+        if proxy is None:
+            from kallyai_mcp.api.direct import Direct
+
+            return [Direct(origin.host, origin.port, context=context, limits=limits) for limits in each]
+        return [
+            httpx2.AsyncHTTPTransport(verify=context or True, trust_env=False, proxy=proxy, limits=limits)
+            for limits in each
+        ]

@@ -29,6 +29,11 @@ class Origin:
         return self._url.host
 
     @property
+    def port(self) -> int:
+        """TCP port, the scheme's own if none was named."""
+        return self._url.port or (443 if self.is_encrypted else 80)
+
+    @property
     def is_encrypted(self) -> bool:
         """Whether TLS is spoken."""
         return self._url.scheme == "https"

@@ -91,7 +91,7 @@ class Wire:
         self._clock = clock
         self._observer = observer
         self._pools = Pools(
-            is_encrypted=self._origin.is_encrypted,
+            self._origin,
             proxy=None if self.is_local else proxy,
             limits=limits,
             transport=transport,
