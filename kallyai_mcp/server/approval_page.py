@@ -27,6 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 
 from kallyai_mcp.errors import KallyError
+from kallyai_mcp.looks import sheet
 from kallyai_mcp.model import Consent
 from kallyai_mcp.server.loopback import HOST, Loopback
 
@@ -183,7 +184,7 @@ class ApprovalPages:
         if method not in {"GET", "HEAD", "POST"}:
             return self._not_allowed("GET, HEAD, POST")
         if path in FILES:
-            return self._file(path) if method != "POST" else self._not_allowed("GET, HEAD")
+            return file(path) if method != "POST" else self._not_allowed("GET, HEAD")
         match = _PATH.fullmatch(path)
         page = None if match is None else self._found.get(_digest(match[1]))
         if page is None:
@@ -264,14 +265,17 @@ class ApprovalPages:
         response.headers["Allow"] = methods
         return response
 
-    def _file(self, path: str) -> Response:
-        return Response((FOLDER / path.removeprefix("/")).read_bytes(), media_type=FILES[path])
-
     def _say(self, heading: str, *lines: str, about: str = "", mood: str = "", status: int) -> Response:
         return self._fill("message.html", status, heading=heading, lines=lines, about=about, mood=mood)
 
     def _fill(self, template: str, status: int = 200, **values: Any) -> Response:
         return HTMLResponse(self._templates.get_template(template).render(**values), status)
+
+
+def file(path: str) -> Response:
+    """Return one of `FILES`: what pages load beside their text."""
+    own = FOLDER / path.removeprefix("/")
+    return Response(sheet(own) if own.suffix == ".css" else own.read_bytes(), media_type=FILES[path])
 
 
 @dataclass(frozen=True, slots=True)

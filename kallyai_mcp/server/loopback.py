@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
-from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
+
+from kallyai_mcp.server.quiet import quiet
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -33,20 +34,7 @@ class Loopback:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        self._config = Config(
-            app,
-            http=_Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level=None,
-            access_log=False,
-            interface="asgi3",
-            server_header=False,
-            date_header=False,
-            proxy_headers=False,
-            h11_max_incomplete_event_size=LARGEST_HEAD,
-        )
+        self._config = quiet(app, _Connection, date_header=False, h11_max_incomplete_event_size=LARGEST_HEAD)
         self._connections: dict[_Connection, None] = {}
         self._state = ServerState()
         self._server: asyncio.Server | None = None

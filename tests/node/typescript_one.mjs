@@ -2,37 +2,8 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { COMPLETED, PROMPT, READ, command, environment, say } from "./report.mjs";
+import { walk } from "./report.mjs";
 
-const asked = [];
-const [program, ...args] = command();
-const client = new Client({ name: "test", version: "1" }, { capabilities: { elicitation: { form: {} } } });
-client.setRequestHandler(ElicitRequestSchema, (request) => {
-  asked.push(request.params.message);
-  return { action: "decline" };
-});
-await client.connect(new StdioClientTransport({ command: program, args, env: environment(), stderr: "inherit" }));
-const { tools } = await client.listTools();
-const call = (name, given) => client.callTool({ name, arguments: given });
-const balance = await call("kallyai_credits_balance", {});
-const wrong = await call("kallyai_calls_info", { call_id: "../x" });
-const refused = await call("kallyai_actions_errand", { description: "Collect a parcel" });
-const unknown = await call("kallyai_nothing", {}).then(() => null, (error) => error.code);
-const read = await client.readResource({ uri: READ });
-const { completion } = await client.complete({
-  ref: { type: "ref/resource", uri: COMPLETED[0] },
-  argument: { name: COMPLETED[1], value: "" },
-});
-const prompt = await client.getPrompt({ name: PROMPT[0], arguments: PROMPT[1] });
-say({
-  tools: tools.map((tool) => tool.name),
-  balance: balance.structuredContent,
-  wrong: [wrong.isError, wrong.content[0].text],
-  refused: [refused.isError, refused.content[0].text],
-  asked,
-  unknown,
-  read: read.contents[0].text,
-  completed: completion.values,
-  prompt: prompt.messages[0].content.text,
-});
-await client.close();
+const capabilities = { elicitation: { form: {} } };
+const client = new Client({ name: "test", version: "1" }, { capabilities });
+await walk(client, ElicitRequestSchema, StdioClientTransport);

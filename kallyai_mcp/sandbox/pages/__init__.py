@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.routing import Route
 
+from kallyai_mcp.looks import sheet
 from kallyai_mcp.sandbox.pages.activate import Activation
 from kallyai_mcp.sandbox.pages.consent import Consent
 from kallyai_mcp.sandbox.pages.guard import guarded
@@ -71,6 +72,7 @@ def _post(path: str, handler: Handler) -> Route:
 
 def _static(name: str, media_type: str) -> Handler:
     async def serve(request: Request) -> Response:
-        return Response((FOLDER / "static" / name).read_bytes(), media_type=media_type)
+        path = FOLDER / "static" / name
+        return Response(sheet(path) if path.suffix == ".css" else path.read_bytes(), media_type=media_type)
 
     return serve

@@ -10,10 +10,10 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from uvicorn import Config
 from uvicorn.server import ServerState
 
 from kallyai_mcp.server.http.connections import LOOK_EVERY, Connection, Connections
+from kallyai_mcp.server.quiet import quiet
 
 if TYPE_CHECKING:
     import socket
@@ -36,19 +36,7 @@ class Listener:
     """
 
     def __init__(self, app: ASGIApp, connections: Connections) -> None:
-        self._config = Config(
-            app,
-            http=Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            log_level=None,
-            access_log=False,
-            interface="asgi3",
-            server_header=False,
-            proxy_headers=False,
-            headers=HEADERS,
-        )
+        self._config = quiet(app, Connection, headers=HEADERS)
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._looking: asyncio.Task[None] | None = None

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from kallyai_mcp.auth.callers.principal import Principal
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.model import Consent
-from kallyai_mcp.server.approval_page import DECISIONS, FILES, FOLDER, FORM, HEADERS, form_fields, told_of
+from kallyai_mcp.server.approval_page import DECISIONS, FILES, FOLDER, FORM, HEADERS, file, form_fields, told_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -286,8 +286,7 @@ class PeoplePages:
         return self._fill("message.html", told.status or status, **told.texts)
 
     async def _file(self, request: Request) -> Response:
-        path = request.url.path
-        return Response((FOLDER / path.removeprefix("/")).read_bytes(), media_type=FILES[path])
+        return file(request.url.path)
 
     def _say(self, heading: str, *lines: str, status: int) -> Response:
         return self._fill("message.html", status, heading=heading, lines=lines, about="", mood="")
