@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-HISTORIES = share(150, 10_000)
+HISTORIES = share(150, 1_250)
+SHARES = share(1, 8)
+"""Of all histories, for as many cores as there are."""
+
 STEPS = 8
 
 NAMES = st.sampled_from(["one", "two"])
@@ -122,7 +125,8 @@ def _settings(count: int, *, shrinks: bool = True) -> settings:
     )
 
 
-def test_nothing_happens_twice_and_what_is_told_is_true(tmp_path: Path) -> None:
+@pytest.mark.parametrize("_", range(SHARES))
+def test_nothing_happens_twice_and_what_is_told_is_true(tmp_path: Path, _: int) -> None:
     with TemporaryDirectory(dir=_quick(tmp_path)) as folder, histories(Path(folder), Mortal) as history:
         run_state_machine_as_test(history, settings=_settings(HISTORIES))
 
