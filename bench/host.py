@@ -101,6 +101,14 @@ class Host:
                 self.send("tools/call", params)
         return count / (time.perf_counter() - begun)
 
+    def processor(self) -> float:
+        """Seconds of processor time used so far (Linux: /proc; elsewhere: the seconds that have passed)."""
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        if not stat.exists():
+            return time.perf_counter() - self.started
+        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def resident(self) -> float:
         """Memory in use, in MiB (Linux: /proc; elsewhere: ps)."""
         status = Path(f"/proc/{self._process.pid}/status")

@@ -283,6 +283,9 @@ class Served:
 
 async def serve(settings: Settings, pipes: Pipes) -> None:
     """Serve one host over its pipes until it leaves."""
+    from kallyai_mcp.sdk import import_for_stdio
+
+    import_for_stdio()
     from kallyai_mcp.server import serve_stdio
 
     served = Served(settings)

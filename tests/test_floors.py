@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kallyai_mcp"
 FLOORS = (
     {"errors", "settings", "setting", "safety", "tool_settings", "serving", "organisation", "privacy"}
-    | {"logs", "pipes", "readers", "visible", "markup", "looks"},
+    | {"logs", "looks", "markup", "pipes", "readers", "sdk", "visible"},
     {"model"},
     {"commands", "examples"},
     {"catalog", "policy", "api", "auth", "journal", "finder", "exposure", "hosts"},

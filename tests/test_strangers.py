@@ -264,7 +264,7 @@ def test_what_was_cut_is_told_outside_the_marks_and_in_our_words() -> None:
 def test_a_cut_leaves_nothing_that_acts(shift: int, piece: str) -> None:
     data = {"body": "z" * shift + piece * (60_000 // len(piece))}
     body = shape_data(TRANSCRIPT, data).structured["body"]
-    assert len(body) > 10_000
+    assert len(body) > 3_000
     assert neutralised(body) == body
     assert_harmless(body[-200:])
 

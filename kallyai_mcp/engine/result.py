@@ -16,6 +16,8 @@ from kallyai_mcp.engine.strangers import (
     told,
     told_withheld,
 )
+from kallyai_mcp.engine.tokens import LIMIT as TOKENS
+from kallyai_mcp.engine.tokens import MOST, tokens
 from kallyai_mcp.engine.wording import worded
 from kallyai_mcp.errors import TransportError
 
@@ -33,7 +35,12 @@ CUT = "_cut"
 ROOM = LIMIT - 400
 """Characters for content and structured content; the rest is for what the protocol puts around them."""
 
+TOKEN_ROOM = TOKENS - 400
+"""Tokens for them, likewise."""
+
 _FIRST_TRY = ROOM * 9 // 20
+_SMALL, _SMALL_IN_ASCII = TOKENS // MOST // 3, ROOM // 8
+"""Characters of an answer, said twice, that are within all limits whatever they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,16 @@ class Body:
 
     def whole(self, file: File | None = None) -> Result | None:
         """Return all of it as one result; None where that is too large."""
-        length = len(compact(self.data))
+        written = compact(self.data)
+        length = len(written)
         if length > ROOM:
             return None
         made = self.all(file)
         # Most answers are so small that whatever is said of them besides need not be counted.
-        is_small = file is None and not self.facts and length + sum(map(len, (*self.notes, *self.after))) < ROOM // 8
-        return made if is_small or wire_size(made) <= ROOM else None
+        said = (written, *self.notes, *self.after)
+        small = _SMALL_IN_ASCII if all(map(str.isascii, said)) else _SMALL
+        is_small = file is None and not self.facts and sum(map(len, said)) < small
+        return made if is_small or _fullness(made) <= 1 else None
 
     def piece(
         self, start: Place, ending: Callable[[Place | None, str], Ending], data: dict[str, Any] | None = None
@@ -110,10 +120,10 @@ class Body:
         while True:
             part, end = cut(data, start, room, is_stable)
             made = self._made(part, ending(end, "" if end is None else where(data, end)[0]), None)
-            over = wire_size(made)
-            if over <= ROOM or room <= _LEAST:
+            fullness = _fullness(made)
+            if fullness <= 1 or room <= _LEAST:
                 return made, end
-            room = max(_LEAST, min(room * ROOM // over, room - 100) - 50)
+            room = max(_LEAST, min(int(room / fullness), room - 100) - 50)
 
     def _made(self, data: dict[str, Any], ending: Ending, file: File | None) -> Result:
         if self.origin is not None:
@@ -128,7 +138,8 @@ class Body:
         return Result(structured, "\n".join(lines), file, body=self)
 
 
-_LEAST = 6_000
+_LEAST = 2_000
+"""Characters of a piece at least: so many are within all limits, whatever they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +178,25 @@ class Result:
 
 def wire_size(result: Result) -> int:
     """Return how many characters a host counts of a result."""
-    around = 200
-    file = 0 if result.file is None else len(compact(result.file.text)) + len(result.file.uri) + 100
-    return len(compact(result.structured)) + len(compact(result.text)) + file + around
+    return _size_of(_on_the_wire(result))
+
+
+def _on_the_wire(result: Result) -> list[str]:
+    file = () if result.file is None else (compact(result.file.text), result.file.uri)
+    return [compact(result.structured), compact(result.text), *file]
+
+
+def _size_of(parts: list[str]) -> int:
+    around = 200 if len(parts) == 2 else 300
+    return sum(map(len, parts)) + around
+
+
+def _fullness(result: Result) -> float:
+    """Return which part of what a host takes a result is; more than 1 where it is too large."""
+    parts = _on_the_wire(result)
+    size = _size_of(parts)
+    at_most = size if all(map(str.isascii, parts)) else size * MOST
+    return max(size / ROOM, tokens(*parts) / TOKEN_ROOM if at_most > TOKEN_ROOM else 0)
 
 
 def _always(_: str) -> bool:
@@ -199,7 +226,7 @@ def _calendar(command: Command, request: ApiRequest, answer: Answer) -> Result:
     file = File(f"kallyai:/{request.path}", CALENDAR_TYPE, neutralised_calendar(answer.text))
     facts |= {"uri": file.uri, "media_type": CALENDAR_TYPE}
     result = Result(facts, f"The appointment is attached as an iCalendar file. {told(command, FILE_NOTICE)}", file)
-    if wire_size(result) > ROOM:  # half an appointment would be none
+    if _fullness(result) > 1:  # half an appointment would be none
         raise TransportError(
             "The calendar file is larger than hosts take.",
             code="answer_too_large",

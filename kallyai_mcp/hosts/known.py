@@ -85,6 +85,16 @@ HOSTS: tuple[Host, ...] = (
         restart="Press the refresh button beside its list of MCP servers.",
     ),
     Host(
+        # Google's own page could not be had; those of vendors agree on the place, and its error on the number of tools.
+        name="antigravity",
+        title="Antigravity",
+        source="https://cua.ai/docs/use-cua-with/antigravity-cli",
+        places=_anywhere("~/.gemini/config/mcp_config.json"),
+        project=".agents/mcp_config.json",
+        tool_limit=100,
+        surface="search",
+    ),
+    Host(
         name="codex",
         title="Codex",
         source="https://developers.openai.com/codex/mcp",

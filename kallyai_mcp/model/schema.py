@@ -27,8 +27,8 @@ RUN_ARGUMENTS: dict[str, dict[str, Any]] = {
 LONGEST_RESULT = 80_000
 """What Claude Code is told that an answer of some tools may have in characters (`anthropic/maxResultSizeChars`, at most
 500,000). An answer has 40,000 here, and twice that as a host may show it, with its structure laid out. Claude Code puts
-an answer of more than 50,000 into a file, and counts tokens, 25,000 at most, where nothing is declared: Chinese text is
-at that sooner than at our own limit."""
+an answer of more than 50,000 into a file, and counts tokens, 25,000 at most, where nothing is declared; an answer is
+within that, too (`engine.tokens`)."""
 
 
 def input_schema(args: type[Args]) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 LONGEST_ERROR = 8_000
 """Characters of an error, message and advice together; what is longer repeats what the caller itself has given."""
 
+LONGEST_BEYOND_ASCII = 2_000
+"""The same where a character may be four tokens: said twice, with its details, it is within what hosts take."""
+
 _ALWAYS = ("code", "message", "next_step", "retryable", "http_status", "correlation_id")
 
 if TYPE_CHECKING:
@@ -35,20 +38,21 @@ def failure(error: KallyError, advice: Callable[[str], str] = str) -> dict[str, 
         advice: Returns what to do next without tools that are hidden.
     """
     error.next_step = advice(error.next_step)
-    if len(error.message) + len(error.next_step) > LONGEST_ERROR:
-        error.message, error.next_step = (_shortened(part) for part in (error.message, error.next_step))
+    most = LONGEST_ERROR if error.message.isascii() and error.next_step.isascii() else LONGEST_BEYOND_ASCII
+    if len(error.message) + len(error.next_step) > most:
+        error.message, error.next_step = (_shortened(part, most // 2) for part in (error.message, error.next_step))
     reference = f" (code {error.error_code}"
     if error.correlation_id is not None:
         reference += f", correlation id {error.correlation_id}"
     text = f"{error.message} {error.next_step}{reference})"
     told = error.as_dict()
-    if len(json.dumps(told, ensure_ascii=False)) > LONGEST_ERROR * 2:
+    written = json.dumps(told, ensure_ascii=False)
+    if len(written) > 2 * (LONGEST_ERROR if written.isascii() else LONGEST_BEYOND_ASCII):
         told = {name: value for name, value in told.items() if name in _ALWAYS}
     return _complete([{"type": "text", "text": text}], {"error": told}, is_error=True)
 
 
-def _shortened(text: str) -> str:
-    most = LONGEST_ERROR // 2
+def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}… (cut to {most} of {len(text)} characters)"
 
 
