@@ -110,8 +110,7 @@ def test_what_was_put_off_works_once_it_is_asked_for() -> None:
 OTHERWISE = """
 import sys
 from kallyai_mcp import sdk
-del sdk.Later.__mro_entries__
-sdk.HTTP_ONLY = (*sdk.HTTP_ONLY, "mcp.shared.exceptions")
+sdk.SERVES = (*sdk.SERVES, "mcp.server.moved")
 sdk.import_for_stdio()
 assert "mcp" not in sys.modules
 from kallyai_mcp.server import serve_stdio
