@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 import sys
 from typing import TYPE_CHECKING, cast
 
@@ -17,8 +18,8 @@ import httpx2
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST_HEAD = 100 * 1024
-"""Most bytes of an answer's status line and headers."""
+MOST_ASIDE = 100 * 1024
+"""Most bytes in a row that are no body: of the status line and headers, of trailers, or of what belongs to chunks."""
 
 MOST_UNREAD = 256 * 1024
 """Bytes of a body from which on nothing more is taken from the network until somebody reads."""
@@ -48,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._is_readable: Callable[[], bool] = _never
-        self._is_idle = False
+        self._is_idle = True
         self._is_full = False
         self._is_paused = False
         self._waiter: asyncio.Future[None] | None = None
@@ -60,21 +61,16 @@ class Connection(asyncio.Protocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
         self._unread = 0
-        self._head_size = 0
+        self._aside = 0
         self._has_head = False
         self._is_whole = False
         self._is_framed = False
 
     # What its owner does with it.
 
-    def may_serve(self, loop: asyncio.AbstractEventLoop, expiry: float) -> bool:
-        """Whether another request can be sent over it: it is open, not idle for too long, and nothing came unasked."""
-        return (
-            not self.is_spent
-            and self._loop is loop
-            and loop.time() - self.idle_since <= expiry
-            and not self._is_readable()
-        )
+    def may_serve(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether another request can be sent over it: it is open, and nothing came unasked, not even its end."""
+        return not self.is_spent and self._loop is loop and not self._is_readable()
 
     async def ask(self, request: bytes, *, write: float, read: float) -> None:
         """Send a request and wait for the head of its answer.
@@ -85,13 +81,13 @@ class Connection(asyncio.Protocol):
             read: Most seconds between two pieces of the answer.
 
         Raises:
+            httpx2.ConnectError: The connection was closed before. Nothing was sent.
             httpx2.TransportError: There is no answer. The request may have arrived.
         """
         if self._transport is None or self.is_spent:
-            raise self._error or httpx2.RemoteProtocolError("The connection was closed.")
-        if self._is_idle:
-            self._is_idle = False
-            self._begin()
+            raise httpx2.ConnectError("The connection was closed before anything was sent.")
+        self._is_idle = False
+        self._begin()
         self._transport.write(request)
         while self._is_full and not self._has_head and self._error is None:
             await self._news(write, httpx2.WriteTimeout)
@@ -125,7 +121,8 @@ class Connection(asyncio.Protocol):
 
     def rest(self) -> bool:
         """Become idle; return whether another request may follow. Otherwise it is closed."""
-        if not self._is_whole or self._parts or self.is_spent:
+        is_unsent = self._transport is not None and self._transport.get_write_buffer_size()
+        if not self._is_whole or self._parts or self.is_spent or is_unsent:
             self.abort()
             return False
         self._is_idle = True
@@ -168,16 +165,15 @@ class Connection(asyncio.Protocol):
         if self._is_idle:
             self.abort()
             return
-        if not self._has_head:
-            self._head_size += len(data)
+        self._aside += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail("The answer changes the protocol.")
         except httptools.HttpParserError as error:
             self._fail(f"The answer is no HTTP: {error}.")
-        if not self._has_head and self._head_size > LARGEST_HEAD:
-            self._fail("The answer's head is too large.")
+        if self._aside > MOST_ASIDE:
+            self._fail("The answer's head is too large, or what goes with its chunks.")
         if self._unread > MOST_UNREAD and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
@@ -185,6 +181,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The other side sends no more."""
+        if self._has_head and not self._is_framed and self._error is None and self._is_end_meant():
+            self._is_whole = True  # the end of the connection is the end of the body (RFC 9112, 6.3)
         self._over(None)
         return False
 
@@ -205,13 +203,19 @@ class Connection(asyncio.Protocol):
     def _over(self, exc: Exception | None) -> None:
         self.is_spent = True
         if not self._is_whole and self._error is None:
-            if self._has_head and not self._is_framed and exc is None:
-                self._is_whole = True  # the end of the connection is the end of the body (RFC 9112, 6.3)
-            elif exc is None:
+            if exc is None:
                 self._error = httpx2.RemoteProtocolError("The connection was closed before the end of the answer.")
             else:
                 self._error = httpx2.ReadError("The connection broke.")
         self._wake()
+
+    def _is_end_meant(self) -> bool:
+        # Anybody on the way can cut a connection; under TLS only the other side can say that it ends (RFC 9112, 9.8).
+        tls: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object") if self._transport else None
+        try:
+            return tls is None or not tls.read(1)
+        except ssl.SSLError:
+            return False
 
     def _fail(self, message: str) -> None:
         self.is_spent = True
@@ -228,7 +232,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header was read, or a trailer, which means nothing here."""
         if not self._has_head:
-            self.headers.append((name, value))
+            self.headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head was read; heads of interim answers are skipped (RFC 9110, 15.2)."""
@@ -236,16 +240,23 @@ class Connection(asyncio.Protocol):
         if self._is_whole or self._has_head:
             return
         if status < 200:
-            self.headers, self._head_size = [], 0
+            self.headers, self._aside = [], 0
             return
         self.status = status
-        self._is_framed = any(name.lower() in _FRAMING for name, _ in self.headers)
+        for name, value in self.headers:
+            kind = name.lower()
+            if kind == b"transfer-encoding" and (self._is_framed or value.lower() != b"chunked"):
+                self._fail("The answer is in a transfer coding that was not asked for.")  # RFC 9112, 7
+                return
+            if kind in _FRAMING:
+                self._is_framed = True
         self._has_head = True
         if not self._parser.should_keep_alive():
             self.is_spent = True
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body was read."""
+        self._aside = 0
         if self._has_head and not self._is_whole:
             self._parts.append(body)
             self._unread += len(body)

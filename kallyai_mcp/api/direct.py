@@ -79,7 +79,8 @@ class Direct(httpx2.AsyncBaseTransport):
             raise
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, also those in use. What is still being opened serves one request more."""
+        self._keep = 0
         self._idle.clear()
         for connection in tuple(self._all):
             connection.abort()
@@ -104,12 +105,19 @@ class Direct(httpx2.AsyncBaseTransport):
 
     def _kept(self) -> Connection | None:
         loop = asyncio.get_running_loop()
+        expired = loop.time() - self._expiry
+        while self._idle and self._idle[0].idle_since < expired:
+            self._drop(self._idle.pop(0))
         while self._idle:
             connection = self._idle.pop()
-            if connection.may_serve(loop, self._expiry):
+            if connection.may_serve(loop):
                 return connection
-            connection.abort()
+            self._drop(connection)
         return None
+
+    def _drop(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        connection.abort()
 
     def _forget(self, connection: Connection) -> None:
         self._all.discard(connection)
@@ -122,7 +130,8 @@ class Direct(httpx2.AsyncBaseTransport):
                 return await self._connected()
         except TimeoutError:
             raise httpx2.ConnectTimeout("No connection was to be had in time.") from None
-        except (OSError, UnicodeError) as error:  # with TLS and its certificates; a name that cannot be looked up
+        except (OSError, ValueError, RuntimeError) as error:
+            # With TLS and its certificates; a name that cannot be looked up; RuntimeError is uvloop's word for some.
             raise httpx2.ConnectError(str(error)) from None
 
     async def _connected(self) -> Connection:
@@ -169,15 +178,11 @@ def written(request: httpx2.Request) -> bytes:
     Raises:
         httpx2.LocalProtocolError: Something in its head would end a line, or the line of the request its target.
     """
-    target = request.url.raw_path
+    first = b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)
     fields = request.headers.raw
-    head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
-        request.method.encode("ascii"),
-        target,
-        b"".join([b"%b: %b\r\n" % field for field in fields]),
-    )
+    head = b"%b\r\n%b\r\n" % (first, b"".join([b"%b: %b\r\n" % field for field in fields]))
     lines = len(fields) + 2
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head or b" " in target:
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head or first.count(b" ") != 2:
         raise httpx2.LocalProtocolError("A header or the target of the request holds what cannot stand there.")
     return head + request.content
 

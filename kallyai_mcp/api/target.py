@@ -25,8 +25,8 @@ class Origin:
 
     @property
     def host(self) -> str:
-        """Name or address of the host."""
-        return self._url.host
+        """Name or address of the host, in ASCII."""
+        return self._url.raw_host.decode("ascii")
 
     @property
     def port(self) -> int:
