@@ -17,7 +17,7 @@ from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.organisation import ORGANISATION, PAIRS, Organisation
 from kallyai_mcp.readers import is_loopback
 from kallyai_mcp.safety import SAFETY, Safety
-from kallyai_mcp.serving import SERVING, Serving
+from kallyai_mcp.serving import SERVING, STDIO, Serving
 from kallyai_mcp.setting import Setting
 from kallyai_mcp.tool_settings import TOOL_SETTINGS, ToolSettings
 
@@ -267,6 +267,12 @@ class Settings:
                         f"{source} {error}.", next_step=f"Correct or remove {source}. {setting.help}"
                     ) from None
         _require_whole_client(values)
+        if values.get("many_people") and STDIO in values.get("transport", ()):
+            raise InvalidSettings(
+                "An organisation is served over HTTP, and the transport is set to stdio, which serves one host.",
+                next_step="Remove --transport (KALLYAI_TRANSPORT) or set it to http; or remove --organisation "
+                "(KALLYAI_ORGANISATION) to serve the host that starts the program.",
+            )
         groups = {
             name: kind(**{one.name: values.pop(one.name) for one in rows if one.name in values})
             for name, (kind, rows) in GROUPS.items()

@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from kallyai_mcp.journal.postgresql import PostgreSQL
 from kallyai_mcp.journal.postgresql_schema import migrate
+from kallyai_mcp.journal.postgresql_trouble import Place
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -171,7 +172,7 @@ def running() -> Generator[Cluster]:
         try:
             cluster.sql("postgres", f"CREATE DATABASE {TEMPLATE}")
             with cluster.connection(TEMPLATE) as connection:
-                migrate(connection, "the template")
+                migrate(connection, Place({"dbname": TEMPLATE}))
             yield cluster
         finally:
             with contextlib.suppress(AssertionError):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gc
+import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from hosts import UNATTENDED
 from mcp.server.request_state import InvalidRequestState
 
 from kallyai_mcp.auth.callers.principal import Principal
+from kallyai_mcp.auth.pair import TokenPair
 from kallyai_mcp.catalog import by_tool
 from kallyai_mcp.errors import InvalidSettings, KallyError
+from kallyai_mcp.household import member
 from kallyai_mcp.household.guarded import Guard, granted
 from kallyai_mcp.household.household import Household
 from kallyai_mcp.household.member import Common
@@ -22,9 +28,11 @@ from kallyai_mcp.server.organisation.elsewhere import NoPages
 from kallyai_mcp.server.organisation.scopes import Scopes
 from kallyai_mcp.settings import Settings
 from kallyai_mcp.shared import KeyRing, Shared, new_key
+from kallyai_mcp.shared.keys import VaultUnusable
+from kallyai_mcp.shared.rates import OwnRates
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable, Coroutine
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -45,9 +53,9 @@ async def shared(tmp_path: Path) -> AsyncGenerator[Shared]:
         yield opened
 
 
-def household(shared: Shared, most: int = 3) -> Household:
+def household(shared: Shared, most: int = 3, start: Callable[[Any], None] = lambda _: None) -> Household:
     settings = Settings.read({**WHOLE, **UNATTENDED, "KALLYAI_MAX_PEOPLE": str(most)})
-    common = Common(shared, codec_of(new_key()), SCOPES, lambda _: None, NoPages(), None, "at https://mcp.example.com")
+    common = Common(shared, codec_of(new_key()), SCOPES, start, NoPages(), None, "at https://mcp.example.com")
     return Household(settings, common)
 
 
@@ -59,7 +67,7 @@ async def test_whoever_was_idle_the_longest_makes_room_and_never_one_at_work(sha
     first = await people.member(ann)
     granted.set(frozenset({"kallyai:act"}))
     async with first.guard.admitted(BALANCE):
-        second = await people.member(bob)
+        second = weakref.ref(await people.member(bob))
         await people.member(cleo)
         assert await people.member(ann) is first
         await people.member(bob)
@@ -67,7 +75,8 @@ async def test_whoever_was_idle_the_longest_makes_room_and_never_one_at_work(sha
         await people.member(eve)  # ann is at work: bob does
         assert len(people) == 3
         assert await people.member(ann) is first
-        assert await people.member(bob) is not second
+        gc.collect()
+        assert second() is None
     await people.aclose()
 
 
@@ -133,9 +142,126 @@ async def test_runs_are_counted_in_blocks_and_refused_beyond_the_rate() -> None:
         async with guard.admitted(BALANCE):
             pass
     assert (refused.value.error_code, refused.value.details["retry_after"]) == ("too_many_runs", 5)
-    rates.away = True
-    async with guard.admitted(BALANCE):
-        pass
+
+
+async def test_while_the_database_is_away_each_replica_holds_the_rate_by_itself() -> None:
+    rates, now = Rates(away=True), 0.0
+    alone = OwnRates(lambda: now)
+    granted.set(frozenset({"kallyai:read"}))
+
+    async def runs(account: str) -> int:
+        guard = Guard(account, SCOPES, rates, 120, lambda: now, alone)  # pyright: ignore[reportArgumentType]  # counts as the real ones do
+        for count in range(1000):
+            try:
+                async with guard.admitted(BALANCE):
+                    pass
+            except KallyError as refused:
+                return count if refused.error_code == "too_many_runs" else -1
+        return -1
+
+    assert await runs("ann") == 120
+    assert await runs("ann") == 0, "whoever was dropped from memory meanwhile is not counted anew"
+    assert await runs("bob") == 120
+    now = 30.0
+    assert await runs("ann") == 60
+
+
+def test_what_one_process_counts_for_itself_does_not_grow_without_end() -> None:
+    now = 0.0
+    rates = OwnRates(lambda: now)
+    for number in range(10_000):
+        now += 1.0
+        assert rates.take(str(number), "runs", 12, 60.0) == 0
+    assert len(rates) <= 1001
+
+
+async def test_whoever_has_what_could_not_be_written_down_is_kept_until_it_is(shared: Shared, tmp_path: Path) -> None:
+    later: list[Callable[[], Coroutine[Any, Any, None]]] = []
+    people = household(shared, most=2, start=later.append)
+    ann, bob, cleo = (Principal("https://id.example.com", name) for name in ("ann", "bob", "cleo"))
+    first, second = await people.member(ann), await people.member(bob)
+    pair = TokenPair("at-new", "rt-new", time.time() + 3000)
+    first._session._vault.keep_in_memory(pair, "the database was away")  # pyright: ignore[reportPrivateUsage]
+    ends: list[str] = []
+
+    async def end() -> Any:
+        ends.append("written")
+
+    second._parts.settler.owed.add("an-act", end, again=False)  # pyright: ignore[reportPrivateUsage, reportArgumentType]  # as an act's
+    assert (first.is_busy, second.is_busy) == (True, True)
+    await people.member(cleo)
+    assert len(people) == 3
+    assert (await people.member(ann), await people.member(bob)) == (first, second)
+    save_soon, *tried_once_more = later
+    assert len(tried_once_more) == 2
+    del save_soon
+    for work in tried_once_more:
+        await work()
+    assert (first.is_busy, second.is_busy, ends) == (False, False, ["written"])
+    async with Shared.open(None, shared._keys, folder=tmp_path) as other:  # pyright: ignore[reportPrivateUsage]
+        store = other.tokens(ann.key)
+        await store.prepare()
+        found = store.read()
+        assert found is not None
+        assert found.access_token == "at-new"
+    await people.aclose()
+
+
+async def test_tokens_that_could_not_be_saved_are_saved_as_soon_as_that_can_be_done(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "PAUSE", 0.01)
+    monkeypatch.setattr(member, "LONGEST_PAUSE", 0.01)
+    ann, tries = Principal("https://id.example.com", "ann"), 0
+    store = shared.tokens(ann.key)
+    write = store.write
+    async with anyio.create_task_group() as group:
+
+        def start(work: Any) -> None:
+            group.start_soon(work)
+
+        people = household(shared, start=start)
+        one = await people.member(ann)
+
+        async def away(pair: TokenPair) -> None:
+            nonlocal tries
+            tries += 1
+            if tries < 4:
+                raise VaultUnusable("Away.", next_step="Wait.")
+            await write(pair)
+
+        monkeypatch.setattr(store, "write", away)
+        assert not await one._session.adopt(TokenPair("at-new", "rt-new", time.time() + 3000))  # pyright: ignore[reportPrivateUsage]
+        with anyio.fail_after(20):
+            while one.is_busy:  # noqa: ASYNC110 - nobody is told
+                await anyio.sleep(0.01)
+        await people.aclose()
+    assert tries == 4
+    found = store.read()
+    assert found is not None
+    assert found.access_token == "at-new"
+
+
+async def test_whoever_made_room_and_is_still_in_use_is_found_again(shared: Shared) -> None:
+    people = household(shared, most=1)
+    ann, bob = (Principal("https://id.example.com", name) for name in ("ann", "bob"))
+    used = (await people.member(ann)).person  # as a stream has it
+    await people.member(bob)
+    assert (await people.member(ann)).person is used
+    assert len(people) == 1
+    await people.aclose()
+
+
+async def test_the_end_of_the_server_writes_down_what_is_owed(shared: Shared) -> None:
+    people = household(shared)
+    ann = Principal("https://id.example.com", "ann")
+    one = await people.member(ann)
+    pair = TokenPair("at-new", "rt-new", time.time() + 3000)
+    one._session._vault.keep_in_memory(pair, "the database was away")  # pyright: ignore[reportPrivateUsage]
+    await people.aclose()
+    store = shared.tokens(ann.key)
+    await store.prepare()
+    assert store.read() is not None
 
 
 def test_all_that_is_missing_is_named_at_once() -> None:
@@ -169,6 +295,20 @@ def test_all_that_is_missing_is_named_at_once() -> None:
 def test_what_cannot_be_meant_is_refused(variable: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=variable):
         Settings.read(WHOLE | {variable: value})
+
+
+def test_an_organisation_is_never_served_over_pipes_nor_silently_in_another_way() -> None:
+    for flags, variables in (
+        ({"many_people": True, "transport": "stdio"}, {}),
+        ({"transport": "stdio"}, WHOLE),
+        ({}, WHOLE | {"KALLYAI_TRANSPORT": "stdio"}),
+    ):
+        with pytest.raises(InvalidSettings, match="over HTTP") as refused:
+            Settings.read(variables, flags)
+        assert "--transport" in refused.value.next_step
+    assert Settings.read(WHOLE).organisation.many_people
+    assert Settings.read(WHOLE | {"KALLYAI_TRANSPORT": "http,sse"}).serving.is_http
+    assert not Settings.read({"KALLYAI_TRANSPORT": "stdio"}).organisation.many_people
 
 
 def test_a_client_is_set_with_its_secret() -> None:

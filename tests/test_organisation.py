@@ -26,6 +26,8 @@ from provider_world import TestProvider, provider
 from pydantic import AnyUrl
 from sandbox_browser import decide, hidden_fields
 
+from kallyai_mcp.auth.callers.policy import LEEWAY
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
     from pathlib import Path
@@ -47,7 +49,8 @@ def us(cluster: Cluster, idp: TestProvider, tmp_path_factory: pytest.TempPathFac
     """Two replicas on a database of their own; acts are asked about."""
     name = cluster.new()
     folder = tmp_path_factory.mktemp("us")
-    with organisation(folder, cluster.url(name), idp=idp, more={"KALLYAI_APPROVAL": "ask"}) as made:
+    more = {"KALLYAI_APPROVAL": "ask", "KALLYAI_TRANSPORT": "http,sse"}
+    with organisation(folder, cluster.url(name), idp=idp, more=more) as made:
         yield made
     cluster.drop(name)
 
@@ -230,6 +233,26 @@ async def test_a_host_of_an_older_version_is_served_by_any_replica_without_a_ses
             assert result["structuredContent"]["owner"] == "old"
         asked = answer_of(await send(1, "tools/call", name=ERRAND, arguments={"description": "Fetch the parcel"}))
         assert "approval_required" in asked["content"][0]["text"]
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_an_open_stream_ends_with_its_token(us: Organisation, transport: str) -> None:
+    endpoint = f"{us.origin}/{'mcp' if transport == 'http' else 'sse'}"
+    token = us.idp.token("reader", endpoint, seconds=3 - int(LEEWAY))
+    body = message("", {})
+    params = {"notifications": {"toolsListChanged": True}, "_meta": body["params"]["_meta"]}
+    body |= {"method": "subscriptions/listen", "params": params}
+    async with httpx2.AsyncClient(timeout=60) as http:
+        http.headers |= {"Authorization": f"Bearer {token}", "Accept": "application/json, text/event-stream"}
+        request = http.build_request("GET", endpoint)
+        if transport == "http":
+            http.headers |= {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "subscriptions/listen"}
+            request = http.build_request("POST", endpoint, json=body)
+        answer = await http.send(request, stream=True)
+        assert answer.status_code == 200
+        told = (await answer.aread()).decode()  # to its end, which is a whole one
+        assert "acknowledged" in told if transport == "http" else "event: endpoint" in told
+        assert (await http.send(request)).status_code == 401
 
 
 async def test_in_a_sandbox_everybody_has_an_account_of_their_own(idp: TestProvider, tmp_path: Path) -> None:

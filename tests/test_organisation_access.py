@@ -8,32 +8,49 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import httpx2
 import pytest
 from callers_world import FakeProvider, base64_of, encoded, key_of
+from hosts import UNATTENDED
 from joserfc.jwk import RSAKey
 from starlette.routing import Route
 
-from kallyai_mcp.auth.callers.policy import Policy
+from kallyai_mcp.auth.callers.policy import LEEWAY, Policy
 from kallyai_mcp.auth.callers.provider import Provider
 from kallyai_mcp.auth.callers.signed import SignedTokens
 from kallyai_mcp.catalog import all_commands
 from kallyai_mcp.errors import TransportError
+from kallyai_mcp.exposure import exposed, surface
+from kallyai_mcp.household.household import Household
+from kallyai_mcp.household.member import Common
+from kallyai_mcp.household.ring import codec_of
 from kallyai_mcp.server import build_server, load_tools
 from kallyai_mcp.server.http import Bound
 from kallyai_mcp.server.http.application import Application
 from kallyai_mcp.server.organisation.access import ENDPOINTS, OrganisationAccess, caller_of
+from kallyai_mcp.server.organisation.elsewhere import NoPages
 from kallyai_mcp.server.organisation.scopes import Scopes, only_reads
 from kallyai_mcp.serving import HTTP, SSE, Serving
+from kallyai_mcp.settings import Settings
+from kallyai_mcp.shared import KeyRing, Shared, new_key
+from kallyai_mcp.tool_settings import ToolSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 ORIGIN = "https://mcp.example.com"
 PUBLIC = {"/healthz", "/readyz", *(f"/.well-known/oauth-protected-resource{path}" for path in ("", *ENDPOINTS))}
 SCOPES = Scopes("kallyai:read", "kallyai:act")
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "host", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+SPELLINGS = ("kallyai_calls_make", "calls make", "calls-make", "Calls_Make", "  KALLYAI_CALLS_MAKE ", "calls  make")
 
 
 class Nobody:
@@ -57,34 +74,33 @@ class Nobody:
 class World:
     """A server behind the check, and a host that talks to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, people: Any = None, scopes: Scopes = SCOPES, surface: str = "direct") -> None:
         self.provider = FakeProvider()
-        self.people = Nobody()
+        self.people = Nobody() if people is None else people
         policy = Policy(self.provider.issuer, frozenset(f"{ORIGIN}{path}" for path in ENDPOINTS))
         tokens = SignedTokens(Provider(self.provider.issuer, self.provider.http), policy)
-        access = OrganisationAccess(ORIGIN, self.provider.issuer, tokens, SCOPES)
-        server = build_server(load_tools(), self.people)
+        access = OrganisationAccess(ORIGIN, self.provider.issuer, tokens, scopes)
+        exposure = exposed(ToolSettings(surface=surface))
+        server = build_server(load_tools(exposure), self.people, exposure=exposure)
         options = Serving(transport=(HTTP, SSE))
         self.application = Application(server, options, access, Bound("0.0.0.0", 8765), stateless=True)  # noqa: S104 - as an organisation does
         self.host = httpx2.AsyncClient(transport=httpx2.ASGITransport(self.application), base_url=ORIGIN)
 
     async def call(self, token: str | None, tool: str, /, **arguments: Any) -> httpx2.Response:
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "host", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
-        params = {"name": tool, "arguments": arguments, "_meta": meta}
-        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool, **JSON}
+        meta = META
+        return await self.send(token, "tools/call", {"Mcp-Name": tool}, name=tool, arguments=arguments, _meta=meta)
+
+    async def send(self, token: str | None, method: str, more: dict[str, str], /, **params: Any) -> httpx2.Response:
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **more, **JSON}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         return await self.host.post("/mcp", json=body, headers=headers)
 
 
 @asynccontextmanager
-async def world() -> AsyncGenerator[World]:
-    made = World()
+async def world(**options: Any) -> AsyncGenerator[World]:
+    made = World(**options)
     async with made.application.living(), made.host:
         yield made
 
@@ -169,8 +185,72 @@ async def test_what_a_token_does_not_allow_is_asked_for_all_at_once() -> None:
             assert (await here.call(act, command.tool)).status_code == 200
         neither = await here.call(here.provider.token(scope="openid"), "kallyai_credits_balance")
         assert neither.status_code == 403
-        inner = await here.call(read, "kallyai_run", tool="kallyai_calls_make", arguments={})
-        assert inner.status_code == 403
+        for spelling in SPELLINGS:
+            inner = await here.call(read, surface.RUN, tool=spelling, arguments='{"phone": "+15550100"}')
+            assert inner.status_code == 403, spelling
+        headers = {"Authorization": f"Bearer {read}", "MCP-Protocol-Version": "2025-06-18", **JSON}
+        params = '{"name": "kallyai_calls_make", "arguments": {"task": "\\ud83d \xff"}}'
+        body = f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {params}}}'.encode("latin-1")
+        for text in (body, b"[" + body + b"]"):  # mended by whoever reads it next
+            assert (await here.host.post("/mcp", content=text, headers=headers)).status_code == 403
+
+
+class Lax(Scopes):
+    """Lets everything pass at the door, so that what stands behind it is seen."""
+
+    def missing(self, granted: Iterable[str], body: bytes) -> bool:
+        del granted, body
+        return False
+
+
+async def test_behind_the_door_the_scope_of_the_tool_that_is_run_counts_by_whatever_name(tmp_path: Path) -> None:
+    settings = Settings.read(
+        {
+            **UNATTENDED,
+            "KALLYAI_API_URL": "http://127.0.0.1:9",
+            "KALLYAI_ORGANISATION": "1",
+            "KALLYAI_PUBLIC_URL": ORIGIN,
+            "KALLYAI_ISSUER": "https://idp.example.com",
+            "KALLYAI_EMBEDDED_STORAGE": "1",
+        }
+    )
+    key = new_key()
+    async with Shared.open(None, KeyRing.read(key), folder=tmp_path) as shared:
+        common = Common(shared, codec_of(key), SCOPES, lambda _: None, NoPages(), None, f"at {ORIGIN}")
+        people = Household(settings, common)
+        lax = Lax(SCOPES.read, SCOPES.act)
+        async with world(people=people, scopes=lax, surface="search") as here:
+            tokens = [here.provider.token(scope=scope) for scope in ("kallyai:read", "kallyai:act")]
+            for spelling in SPELLINGS:
+                codes: list[str] = []
+                for token in tokens:
+                    given = {"tool": spelling, "arguments": {"phone": "nowhere", "task": "Say hello"}}
+                    answer = await here.call(token, surface.RUN, **given)
+                    codes.append(answer.json()["result"]["structuredContent"]["error"]["code"])
+                assert codes == ["insufficient_scope", "invalid_arguments"], "the second got as far as the engine"
+        await people.aclose()
+
+
+async def test_a_stream_ends_with_the_token_with_which_its_host_came() -> None:
+    async with world() as here:
+        token = here.provider.token(exp=int(time.time() - LEEWAY) + 2)
+        with anyio.fail_after(30):
+            wanted = {"toolsListChanged": True}
+            stream = await here.send(token, "subscriptions/listen", {}, notifications=wanted, _meta=META)
+            assert stream.status_code == 200
+            told = [json.loads(line[6:]) for line in stream.text.splitlines() if line.startswith("data: ")]
+            assert told[0]["method"] == "notifications/subscriptions/acknowledged"
+            assert told[-1]["id"] == 1
+            assert "result" in told[-1], "it ends as a stream does that is no longer served"
+        refused = await here.send(token, "subscriptions/listen", {}, notifications=wanted, _meta=META)
+        assert refused.status_code == 401
+        token = here.provider.token(exp=int(time.time() - LEEWAY) + 2)
+        with anyio.fail_after(30):
+            headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+            stream = await here.host.get("/sse", headers=headers)
+            assert stream.status_code == 200
+            assert "event: endpoint" in stream.text
+        assert (await here.host.get("/sse", headers=headers)).status_code == 401
 
 
 def test_nothing_that_acts_counts_as_reading() -> None:

@@ -271,6 +271,34 @@ def test_a_host_of_a_handshake_version_subscribes_and_unsubscribes() -> None:
     anyio.run(session)
 
 
+def test_two_subscriptions_of_one_host_at_the_same_time_are_one() -> None:
+    async def session() -> None:
+        async with world() as shared, shared.client(mode="legacy") as client:
+            shared.service.data[PATH] = RINGING
+            found, met = shared.people.person, 0
+            both = anyio.Event()
+
+            async def slow(ctx: Any, /) -> Any:
+                nonlocal met
+                met += 1
+                if met == 2:
+                    both.set()
+                with anyio.move_on_after(1):  # neither goes on before both have come
+                    await both.wait()
+                return await found(ctx)
+
+            shared.people.person = slow
+            async with anyio.create_task_group() as group:
+                group.start_soon(subscribe, client, CALL)
+                group.start_soon(subscribe, client, CALL)
+            assert met == 2
+            await until(lambda: watches(shared) == 1)
+            await unsubscribe(client, CALL)
+            await until(lambda: watches(shared) == 0)
+
+    anyio.run(session)
+
+
 def test_a_stream_over_pipes_is_told_and_ends_with_the_host(tmp_path: Path) -> None:
     with recording() as recorder, hosting(tmp_path, recorder.origin, MODERN) as host:
         recorder.answers(answer(RINGING), answer(OVER))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
@@ -10,8 +11,8 @@ import anyio
 import pytest
 from shared_world import ANN, BOB, NEW, OLD, a_pair, ring, session
 
-from kallyai_mcp.errors import InvalidSettings
-from kallyai_mcp.shared import GAP, Change, Shared, account_of, states, tokens
+from kallyai_mcp.errors import InvalidSettings, TransportError
+from kallyai_mcp.shared import GAP, Change, Shared, account_of, states, sweeping, tokens
 from kallyai_mcp.shared.keys import KeyRing, VaultUnusable
 
 if TYPE_CHECKING:
@@ -71,6 +72,87 @@ async def test_a_sign_out_is_seen_by_every_replica_and_no_version_comes_again(wo
         assert await session(other, ANN, world.folder).token() is None
         assert await session(one, ANN, world.folder).adopt(a_pair("2"))
         assert world.sql("SELECT version FROM token WHERE sealed <> ''") == [(3,)]
+
+
+async def test_a_sign_out_waits_for_whoever_refreshes_and_says_so_where_that_takes_too_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.replica() as one, world.replica() as other, anyio.create_task_group() as group:
+        assert await session(one, ANN, world.folder).adopt(a_pair("1"))
+        held, enough = anyio.Event(), anyio.Event()
+
+        async def hold() -> None:
+            async with one.tokens(ANN).locked():
+                held.set()
+                await enough.wait()
+
+        group.start_soon(hold)
+        await held.wait()
+        person = session(other, ANN, world.folder)
+        monkeypatch.setattr(tokens, "LONGEST_WAIT", 0.3)
+        with pytest.raises(TransportError) as caught:
+            await person.forget()
+        assert (caught.value.error_code, caught.value.retryable) == ("token_file_busy", True)
+        assert await person.token() == "at-1", "nothing was removed"
+        monkeypatch.setattr(tokens, "LONGEST_WAIT", 25.0)
+        signed_out: list[bool] = []
+
+        async def sign_out() -> None:
+            signed_out.append(await person.forget())
+
+        group.start_soon(sign_out)
+        await anyio.sleep(0.2)
+        assert signed_out == []
+        enough.set()
+        with anyio.fail_after(20):
+            while not signed_out:  # noqa: ASYNC110 - whoever has got the lock tells nobody
+                await anyio.sleep(0.01)
+        assert signed_out == [True]
+        assert world.sql("SELECT sealed FROM token") == [("",)]
+
+
+async def test_only_tokens_in_use_are_kept_in_memory(world: World) -> None:
+    async with world.replica() as shared:
+        mine = shared.tokens(ANN)
+        assert shared.tokens(ANN) is mine
+        for number in range(50):
+            await shared.tokens(account_of("i", str(number))).prepare()
+        gc.collect()
+        assert len(shared._tokens) == 1  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_what_is_over_is_swept_a_few_rows_at_a_time_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "MOST", 10)
+    monkeypatch.setattr(sweeping, "AGAIN", 0.0)
+    now = 1_000_000.0
+    tables = ("outstanding", "pending", "rate")
+
+    def rows() -> list[int]:
+        return [world.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tables]  # noqa: S608 - names of ours
+
+    async with world.replica(clock=lambda: now) as shared:
+        for number in range(25):
+            account = account_of("i", str(number))
+            await shared.states(account).give("a")
+            await shared.pending(account).store({"x": 1}, 60.0)
+            await shared.rates.take(account, "runs", 1, 60.0)
+        assert rows() == [25, 25, 25]
+        now += states.LIFETIME + 60
+        seen: list[list[int]] = []
+        async with world.replica(clock=lambda: now) as other:
+            for _ in range(3):
+                await other.rates.take(ANN, "runs", 100, 60.0)
+                seen.append(rows())
+            assert seen == [[15, 15, 16], [5, 5, 6], [0, 0, 1]]
+            await other.states(ANN).give("b")
+            await other.pending(ANN).store({"x": 2}, 60.0)
+            now += 1
+            await other.rates.take(ANN, "runs", 100, 60.0)
+            assert rows() == [1, 1, 1], "what is not over stays"
+            assert await other.states(ANN).use("b")
+            assert await other.pending(ANN).load() == {"x": 2}
 
 
 KEY = "A" * 42 + "0="

@@ -66,6 +66,7 @@ class KeyringStore:
     """
 
     kind: ClassVar[str] = "keyring"
+    erases_unlocked: ClassVar[bool] = True
 
     def __init__(self, user: str, folder: Path, clock: Clock, backend: Backend | None = None) -> None:
         self._user = user

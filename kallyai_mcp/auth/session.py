@@ -78,6 +78,7 @@ class Session:
         clock: Wall and monotonic time.
         file: Where the tokens are kept; as the settings say by default.
         jitter: A number from 0 to 1, so that several processes do not refresh in the same second.
+        unsaved: Called when new tokens could not be saved, so that only this process has them.
     """
 
     def __init__(
@@ -88,12 +89,13 @@ class Session:
         clock: Clock | None = None,
         file: TokenStore | None = None,
         jitter: Callable[[], float] = random.random,
+        unsaved: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.http = http or Http.for_settings(settings)
         self.file: TokenStore = file or store_of(settings, self.clock)
-        self._vault = Vault(self.file, self.clock)
+        self._vault = Vault(self.file, self.clock, unsaved)
         for secret in (settings.access_token, settings.client_secret, *settings.credentials.values()):
             if secret:
                 hide(secret, lasting=True)
@@ -146,6 +148,16 @@ class Session:
         except SignInRequired:
             return None
         return None if renewed is None else self._checked(renewed)
+
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether there are tokens that only this process has: they could not be saved yet."""
+        return self._vault.has_unsaved
+
+    async def save(self) -> None:
+        """Try once more to save what only this process has."""
+        async with self._gate:
+            await self._vault.save_again()
 
     def status(self) -> AccountStatus:
         """What the environment and the token file say, without network."""
@@ -213,6 +225,7 @@ class Session:
         """Remove the token file. Whether there was one.
 
         Raises:
+            TransportError: Somebody else has held the tokens all the time ("token_file_busy"); they are still there.
             InvalidSettings: It cannot be removed.
         """
         async with self._gate:
@@ -220,6 +233,8 @@ class Session:
                 async with self.file.locked():
                     return await self._vault.remove()
             except (TransportError, UnreadableTokenFile) as error:
+                if not self.file.erases_unlocked:
+                    raise
                 # Safe without the lock: whoever refreshes looks, before saving, whether the file is there.
                 _log.info("Removing the token file without its lock: %s", error.message)
                 return await self._vault.remove()

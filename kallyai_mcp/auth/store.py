@@ -51,9 +51,12 @@ class TokenStore(Protocol):
 
     Attributes:
         kind: What it is, for the status: "token file", "keyring" or "vault".
+        erases_unlocked: Whether tokens may be removed without the lock: whoever refreshes looks, before saving, whether
+            they are still there.
     """
 
     kind: ClassVar[str]
+    erases_unlocked: ClassVar[bool]
 
     @property
     def place(self) -> str:

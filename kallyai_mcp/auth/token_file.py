@@ -41,6 +41,7 @@ class TokenFile:
     """
 
     kind: ClassVar[str] = "token file"
+    erases_unlocked: ClassVar[bool] = True
 
     def __init__(self, path: Path, clock: Clock, *, posix: bool = os.name == "posix") -> None:
         self._path = path

@@ -17,6 +17,8 @@ from kallyai_mcp.errors import SignInFailed, TransportError
 from kallyai_mcp.model.sandbox_marks import is_sandbox_token
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kallyai_mcp.auth.clock import Clock
     from kallyai_mcp.auth.pair import TokenPair
     from kallyai_mcp.auth.store import Stamp, TokenStore
@@ -49,11 +51,17 @@ class _Unsaved:
 class Vault:
     """Keeps one account's pair. Every method that writes expects the caller to hold the file's lock."""
 
-    def __init__(self, file: TokenStore, clock: Clock) -> None:
+    def __init__(self, file: TokenStore, clock: Clock, unsaved: Callable[[], None] = lambda: None) -> None:
         self.file = file
         self._clock = clock
+        self._tell_unsaved = unsaved
         self._unsaved: _Unsaved | None = None
         self._save_not_before = 0.0
+
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether a pair is in memory alone."""
+        return self._unsaved is not None
 
     @property
     def wants_saving(self) -> bool:
@@ -125,6 +133,7 @@ class Vault:
             self._unsaved = _Unsaved(pair, None, seen=False, used=used)
         self._save_not_before = self._clock.monotonic() + SAVE_AGAIN_AFTER
         _log.warning("New tokens could not be saved in %s (%s); only this process has them.", self.file.place, reason)
+        self._tell_unsaved()
 
     async def save_again(self) -> None:
         """Try once more to write what is only in memory, if its lock is free."""
@@ -133,6 +142,8 @@ class Vault:
             async with self.file.locked(0):
                 if self._unsaved is not None and self._is_as_left(self._unsaved):
                     await self.save(self._unsaved.pair, self._unsaved.used)
+                else:
+                    self.held()  # somebody else's is there, or nobody's: ours is given up
         except (TransportError, UnreadableTokenFile) as error:
             _log.debug("The token file still cannot be written: %s", error.message)
 

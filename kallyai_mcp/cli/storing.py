@@ -62,9 +62,8 @@ def vault(parsed: Namespace, settings: Settings, *, as_json: bool) -> int:
             keys = KeyRing.read(settings.vault_keys)
 
             async def rotate() -> int:
-                async with Shared.open(
-                    settings.database_url, keys, folder=None if settings.database_url else settings.state_folder
-                ) as shared:
+                folder = None if settings.database_url else settings.state_folder
+                async with Shared.open(settings.database_url, keys, folder=folder, for_people=False) as shared:
                     return await shared.rotate()
 
             count = anyio.run(rotate)

@@ -37,6 +37,9 @@ class Owed:
         self._ends: dict[str, Callable[[], Awaitable[Act]]] = {}
         self._is_trying = False
 
+    def __len__(self) -> int:
+        return len(self._ends)
+
     def add(self, identifier: str, end: Callable[[], Awaitable[Act]], *, again: bool) -> None:
         """Remember how the end of an act is written down; with `again`, try so in the background."""
         self._ends[identifier] = end

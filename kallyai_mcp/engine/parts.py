@@ -89,6 +89,11 @@ class Parts:
             start=self._start,
         )
 
+    @property
+    def owes(self) -> bool:
+        """Whether the journal is still to be told how an act has ended."""
+        return "settler" in self.__dict__ and len(self.settler.owed) > 0
+
     @cached_property
     def reading(self) -> Reading:
         """Admits answers with strangers' words."""

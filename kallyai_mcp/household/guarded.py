@@ -12,6 +12,7 @@ import anyio
 from kallyai_mcp.engine import Engine
 from kallyai_mcp.errors import ActRefused, KallyError
 from kallyai_mcp.journal.storage import StorageAway
+from kallyai_mcp.shared.rates import OwnRates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -72,10 +73,17 @@ class Guard:
         rates: Counts runs on all replicas.
         per_minute: Runs that they may begin within a minute.
         clock: Monotonic seconds.
+        alone: Counts runs in this process while the others cannot be reached.
     """
 
     def __init__(
-        self, account: str, scopes: Scopes, rates: Rates, per_minute: int, clock: Callable[[], float] | None = None
+        self,
+        account: str,
+        scopes: Scopes,
+        rates: Rates,
+        per_minute: int,
+        clock: Callable[[], float] | None = None,
+        alone: OwnRates | None = None,
     ) -> None:
         self._account = account
         self._scopes = scopes
@@ -83,6 +91,7 @@ class Guard:
         self._block = max(1, per_minute // BLOCKS)
         self._blocks = max(1, per_minute // self._block)
         self._clock = clock or anyio.current_time
+        self._alone = OwnRates(clock) if alone is None else alone
         self._left = 0
         self._until = 0.0
         self._taking = anyio.Lock()
@@ -115,7 +124,8 @@ class Guard:
                 try:
                     wait = await self._rates.take(self._account, "runs", self._blocks, 60.0)
                 except StorageAway:
-                    wait = 0.0  # what may be done meanwhile are reads; this replica still counts
+                    # What may be done meanwhile are reads; each replica counts them by itself.
+                    wait = self._alone.take(self._account, "runs", self._blocks, 60.0)
                 if wait > 0:
                     raise _too_many(wait)
                 self._left, self._until = self._block, now + 60.0

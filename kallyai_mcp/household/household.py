@@ -7,6 +7,7 @@ import uuid
 from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LAST_WORDS = 1.0
+"""Seconds that writing down what is owed may take at the end."""
+
 MOST_SANDBOXES = 32
 """People who get an embedded sandbox each; they are for trying it out."""
 
@@ -48,6 +52,8 @@ class Household:
         self._settings = settings
         self._common = common
         self._members: OrderedDict[str, Member] = OrderedDict()
+        self._former: WeakValueDictionary[str, Member] = WeakValueDictionary()
+        """Those that have made room and are still in use, by a stream: nobody gets a second one beside it."""
         self._making = anyio.Lock()
         self._group: TaskGroup | None = None
         self._api = ApiClient(settings.api_url, version=__version__, proxy=settings.proxy, observer=observer)
@@ -89,13 +95,21 @@ class Household:
         return len(self._members)
 
     async def aclose(self) -> None:
-        """Close the connections to the API."""
+        """Write down what is owed, as far as that can be done in a moment, and close the connections to the API."""
+        owing = [member for member in self._members.values() if member.owes]
+        with anyio.move_on_after(LAST_WORDS):
+            async with anyio.create_task_group() as group:
+                for member in owing:
+                    group.start_soon(member.write_down)
         self._members.clear()
         for api in (self._api, *(api for api, _ in self._apis.values())):
             await api.aclose()
 
     async def _make(self, principal: Principal) -> Member:
         self._make_room()
+        if (former := self._former.pop(principal.key, None)) is not None:
+            self._members[principal.key] = former
+            return former
         settings, api, world = self._settings, self._api, self._settings.api_url
         if settings.sandbox:
             api, world = await self._sandbox(principal)
@@ -111,8 +125,12 @@ class Household:
         while len(self._members) >= most:
             idle = next((key for key, member in self._members.items() if not member.is_busy), None)
             if idle is None:
-                return  # all of them are at work; the number is exceeded until they are not
-            del self._members[idle]
+                # The number is exceeded until somebody is done; what could not be written down is tried once more.
+                for member in self._members.values():
+                    if member.owes:
+                        self._common.start(member.write_down)
+                return
+            self._former[idle] = self._members.pop(idle)
 
     async def _sandbox(self, principal: Principal) -> tuple[ApiClient, str]:
         """Return the client and the origin of a person's own sandbox, which lasts as long as the server."""

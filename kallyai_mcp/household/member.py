@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from kallyai_mcp.auth.linking import LinkedSignIn
 from kallyai_mcp.auth.owner import Owner
@@ -12,6 +15,7 @@ from kallyai_mcp.auth.session import Session
 from kallyai_mcp.engine.account import Account
 from kallyai_mcp.engine.more import Continued
 from kallyai_mcp.engine.parts import Parts
+from kallyai_mcp.errors import KallyError
 from kallyai_mcp.household.guarded import Guard, GuardedEngine
 from kallyai_mcp.model import Defaults
 from kallyai_mcp.server.people import Person
@@ -31,6 +35,12 @@ if TYPE_CHECKING:
     from kallyai_mcp.server.organisation.scopes import Scopes
     from kallyai_mcp.settings import Settings
     from kallyai_mcp.shared import Shared
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 1.0
+LONGEST_PAUSE = 5.0
+"""Seconds between two tries to save tokens that could not be saved."""
 
 AT_ONCE = 8
 """Requests to the API that one person may have under way at once, on one replica."""
@@ -98,8 +108,12 @@ class Member:
     ) -> None:
         account = principal.key
         self.account = account
+        self._is_writing_down = False
+        self._is_saving = False
         self.states = common.shared.states(account)
-        session = Session(settings, http=http, file=common.shared.tokens(account))
+        self._start = common.start
+        file = common.shared.tokens(account)
+        session = self._session = Session(settings, http=http, file=file, unsaved=self._save_soon)
         self.sign_in = LinkedSignIn(
             session,
             account,
@@ -126,7 +140,8 @@ class Member:
             continued=Continued(CursorSeal(common.codec), lambda: account),
             allows=common.allows,
         )
-        self.guard = Guard(account, common.scopes, common.shared.rates, settings.organisation.max_runs_per_minute)
+        per_minute = settings.organisation.max_runs_per_minute
+        self.guard = Guard(account, common.scopes, common.shared.rates, per_minute, alone=common.shared.own_rates)
         self.guard.resuming = common.resuming
         self._engine.guard = self.guard
         self.person = Person(
@@ -140,8 +155,50 @@ class Member:
 
     @property
     def is_busy(self) -> bool:
+        """Whether anything would be lost with this object: a run under way, or what could not be written down yet."""
+        return self._is_at_work or self.owes
+
+    @property
+    def owes(self) -> bool:
+        """Whether only this object has something: tokens that could not be saved, the end of an act."""
+        return self._session.has_unsaved or self._parts.owes
+
+    @property
+    def _is_at_work(self) -> bool:
         """Whether a run is under way, also one whose caller no longer waits."""
         return self.guard.running > 0 or self._engine.is_busy
+
+    async def write_down(self) -> None:
+        """Try once more to write down what only this object has, unless that is being done."""
+        if self._is_writing_down:
+            return
+        self._is_writing_down = True
+        try:
+            if self._session.has_unsaved:
+                await self._session.save()
+            if self._parts.owes:
+                await self._parts.settler.owed.write()
+        except Exception as error:  # noqa: BLE001 - beside everything else: it is tried again, and others go on
+            code = error.error_code if isinstance(error, KallyError) else type(error).__name__
+            logger.warning("What is owed to an account cannot be written down yet: %s", code)
+        finally:
+            self._is_writing_down = False
+
+    def _save_soon(self) -> None:
+        """Save tokens as soon as that can be done: until then other replicas have none but those that were used up."""
+        if not self._is_saving:
+            self._is_saving = True
+            self._start(self._save)
+
+    async def _save(self) -> None:
+        pause = PAUSE
+        try:
+            while self._session.has_unsaved:
+                await anyio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                await self.write_down()
+        finally:
+            self._is_saving = False
 
     async def link(self, name: str) -> tuple[str, str] | None:
         """Return the service's page for the link of this name, and its code; None where this person has none such."""

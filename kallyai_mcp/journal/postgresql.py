@@ -11,32 +11,23 @@ Whether a transaction is in force whose connection broke at its COMMIT is asked 
 from __future__ import annotations
 
 import time
-from collections import deque
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
 
 from kallyai_mcp.journal import postgresql_trouble as trouble
-from kallyai_mcp.journal.postgresql_schema import require_current
-from kallyai_mcp.journal.postgresql_transaction import (
-    WAIT,
-    Connection,
-    PostgreSQLTransaction,
-    TransactionLives,
-    configure,
-    execute,
-)
+from kallyai_mcp.journal.postgresql_pool import ARRIVES, REST, Busy, Pool
+from kallyai_mcp.journal.postgresql_transaction import Connection, PostgreSQLTransaction, TransactionLives, execute
 from kallyai_mcp.journal.presence import GRACE, Presence, lock_number
 from kallyai_mcp.journal.storage import EVERYBODY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from contextlib import AbstractContextManager
 
     from kallyai_mcp.journal.storage import Transaction
 
@@ -44,18 +35,9 @@ T = TypeVar("T")
 CONNECTIONS = 8
 """Transactions at once, of one process; and as many refreshes of tokens beside them."""
 
-ARRIVES = 3
-"""Seconds that a connection may take; and in which a lost one is tried again."""
-
-REST = 1.0
-"""Seconds after a failed connection in which nobody tries again, so that nobody waits for nothing."""
-
 _NOTIFY = "SELECT pg_notify('kallyai', %(payload)s)"
 _CLOCK = "extract(epoch FROM clock_timestamp())::float8 AS now"
-
-
-class Busy(trouble.StorageAway):
-    """A lock was held by somebody else all the time."""
+_READ = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {_CLOCK}"
 
 
 class PostgreSQL:
@@ -64,8 +46,9 @@ class PostgreSQL:
     Args:
         url: Where it is, as libpq has it.
         clock: Seconds since the epoch; the database's own without it, which all replicas share.
-        connections: Transactions at once.
+        connections: Transactions at once; and refreshes of tokens beside them.
         grace: Seconds for which a process counts as alive after its connection was last seen.
+        for_people: Whether errors reach people whom it does not concern where the database is; the log has it then.
     """
 
     is_shared = True
@@ -77,20 +60,18 @@ class PostgreSQL:
         clock: Callable[[], float] | None = None,
         connections: int = CONNECTIONS,
         grace: float = GRACE,
+        for_people: bool = False,
     ) -> None:
-        self._facts = trouble.facts_of(url)
-        self.name = trouble.name_of(self._facts)
-        self.path = f"in {self.name}"
+        facts = trouble.facts_of(url)
+        self.place = trouble.Place(facts, is_hidden=for_people)
+        self.path = self.place.path
         self._clock = clock
         self._grace = grace
-        self.presence = Presence(self.connect)
+        self._pool = Pool(facts, self.place, connections)
+        self.presence = Presence(self._pool.connect)
         self._turns = anyio.CapacityLimiter(connections)
         self._holds = anyio.CapacityLimiter(connections)
-        self._idle: deque[Connection] = deque()
-        self._is_closed = False
-        self._is_current = False
-        self._away_until = 0.0
-        self._away: psycopg.Error | None = None
+        self._hold_threads = anyio.CapacityLimiter(connections)
 
     async def write(self, work: Callable[[Transaction], T], *, of: str | None = EVERYBODY, durable: bool = True) -> T:
         """Do work in a write transaction. See `Storage`."""
@@ -108,7 +89,7 @@ class PostgreSQL:
         """
 
         def tell() -> None:
-            with self.opened(_opening(None, durable=False)) as (connection, _):
+            with self._pool.opened(_opening(None, durable=False)) as (connection, _):
                 connection.execute(_NOTIFY, {"payload": payload})
                 connection.execute("COMMIT")
 
@@ -131,126 +112,60 @@ class PostgreSQL:
         """
         deadline = time.monotonic() + wait
         while True:
-            # A short time each, for a thread that waits cannot be called back.
-            patience = min(0.5, max(0.001, deadline - time.monotonic()))
-            held = _Held(self, idle)
+            held = _Held(self, idle, self._hold_threads)
+            await self._slot(held, deadline, wait)
             try:
-                claimed = await anyio.to_thread.run_sync(partial(held.open, claim, patience), limiter=self._holds)
+                # A short time each, for a thread that waits cannot be called back.
+                patience = min(0.5, max(0.001, deadline - time.monotonic()))
+                claimed = await self._beside(partial(held.open, claim, patience))
                 break
-            except Busy:
-                if time.monotonic() >= deadline:
+            except BaseException as error:
+                self._holds.release_on_behalf_of(held)
+                if not isinstance(error, Busy) or time.monotonic() >= deadline:
                     raise
-                await anyio.sleep(0.01)
+            await anyio.sleep(0.01)
         try:
             yield claimed, held.finish
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(held.close)
+            try:
+                with anyio.CancelScope(shield=True):
+                    await self._beside(held.close)
+            finally:
+                self._holds.release_on_behalf_of(held)
+
+    async def _slot(self, held: _Held, deadline: float, wait: float) -> None:
+        """Take one of so many places for as long as something is held; whoever comes then waits for one to be free."""
+        try:
+            self._holds.acquire_on_behalf_of_nowait(held)
+        except anyio.WouldBlock:
+            with anyio.move_on_after(max(0.0, deadline - time.monotonic())) as waiting:
+                await self._holds.acquire_on_behalf_of(held)
+            if waiting.cancelled_caught:
+                raise trouble.busy(self.place, wait, Busy) from None
+
+    async def _beside(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._hold_threads)
 
     async def aclose(self) -> None:
         """Close it, and count as ended from here on."""
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._close)
 
-    def connect(self) -> Connection:
-        """Return a connection of its own, which the caller closes.
+    def connect(self, **options: float) -> Connection:
+        """Return a connection of its own, which the caller closes. See `Pool`.
 
         Raises:
             psycopg.Error: There is none.
         """
-        connection = Connection.connect(make_conninfo("", **self._facts), autocommit=True, row_factory=dict_row)
-        try:
-            configure(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return self._pool.connect(**options)
 
-    @contextmanager
-    def explained(self) -> Generator[None]:
+    def explained(self) -> AbstractContextManager[None]:
         """Turn the errors of PostgreSQL into those of this program."""
-        try:
-            yield
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            raise trouble.busy(self.name, WAIT, Busy) from None
-        except psycopg.IntegrityError as error:
-            if isinstance(error, psycopg.errors.UniqueViolation | psycopg.errors.CheckViolation):
-                raise  # a mistake of this program
-            raise trouble.explained(self.name, error) from None
-        except psycopg.Error as error:
-            raise trouble.explained(self.name, error) from None
+        return self._pool.explained()
 
-    def took(self) -> Connection:
-        """Take an idle connection, or make one; whoever takes it puts it back. Turns bound how many there are.
-
-        Raises:
-            StorageAway: There is none to be had; for a moment afterwards nobody tries again.
-        """
-        with suppress(IndexError):
-            return self._idle.pop()
-        if self._away is not None and time.monotonic() < self._away_until:
-            raise trouble.unreachable(self.name, self._facts, self._away)
-        try:
-            connection = self.connect()
-        except psycopg.OperationalError as error:
-            self._away, self._away_until = error, time.monotonic() + REST
-            raise trouble.unreachable(self.name, self._facts, error) from None
-        self._away = None
-        if not self._is_current:
-            try:
-                require_current(connection, self.name)
-            except BaseException:
-                connection.close()
-                raise
-            self._is_current = True
-        return connection
-
-    def put_back(self, connection: Connection) -> None:
-        """Put a connection back. One in a transaction is closed, since nobody knows what is in it."""
-        is_idle = not connection.closed and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
-        if is_idle and not self._is_closed:
-            self._idle.append(connection)
-        else:
-            connection.close()
-
-    def begun(self, connection: Connection, opening: str) -> dict[str, Any]:
-        """Open a transaction by several statements at once; return the one row of the last.
-
-        Raises:
-            psycopg.Error: It was not opened.
-        """
-        cursor = execute(connection, opening)
-        while cursor.nextset():
-            pass
-        row = cursor.fetchone()
-        assert row is not None  # noqa: S101 - it ends with a row
-        return row
-
-    @contextmanager
-    def opened(self, opening: str) -> Generator[tuple[Connection, dict[str, Any]]]:
-        """Open a transaction; on another connection, where the database had closed the first behind our back."""
-        deadline = time.monotonic() + ARRIVES
-        with self.explained():
-            while True:
-                connection = self.took()
-                try:
-                    first = self.begun(connection, opening)
-                    break
-                except BaseException as error:
-                    was_lost = isinstance(error, psycopg.OperationalError) and connection.closed
-                    self._undone(connection)
-                    if not was_lost or time.monotonic() >= deadline:
-                        raise
-            try:
-                yield connection, first
-            finally:
-                self._undone(connection)
-
-    def _undone(self, connection: Connection) -> None:
-        if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            with suppress(psycopg.Error):
-                connection.execute("ROLLBACK")
-        self.put_back(connection)
+    def opened(self, opening: str) -> AbstractContextManager[tuple[Connection, dict[str, Any]]]:
+        """Open a transaction. See `Pool`."""
+        return self._pool.opened(opening)
 
     def transaction(self, connection: Connection, first: dict[str, Any]) -> Transaction:
         """Return what statements run in."""
@@ -261,15 +176,20 @@ class PostgreSQL:
 
     def _write(self, work: Callable[[Transaction], T], of: str | None, *, durable: bool) -> T:
         if of is not None:
+            self._pool.require_hope()
             with self.explained():
-                self.presence.begin(ARRIVES)
-        with self.opened(_opening(of, durable=durable)) as (connection, first):
+                try:
+                    self.presence.begin(ARRIVES)
+                except psycopg.Error as error:
+                    self._pool.is_away(error)
+                    raise
+        with self._pool.opened(_opening(of, durable=durable)) as (connection, first):
             done = work(self.transaction(connection, first))
             self.commit(connection, first["xid"])
             return done
 
     def _read(self, work: Callable[[Transaction], T]) -> T:
-        with self.opened(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {_CLOCK}") as (connection, first):
+        with self._pool.opened(_READ) as (connection, first):
             done = work(self.transaction(connection, first))
             connection.execute("COMMIT")
             return done
@@ -291,7 +211,7 @@ class PostgreSQL:
             del error
             return
         if ended.statusmessage != "COMMIT":
-            raise trouble.away(self.name, "has undone what was to be written")
+            raise trouble.away(self.place, "has undone what was to be written")
 
     def _is_final(self, xid: str) -> bool:
         """Whether a transaction of a lost connection is in force; waits while the database ends it."""
@@ -303,22 +223,20 @@ class PostgreSQL:
                 if row is not None and row["state"] != "in progress":
                     return row["state"] == "committed"
             if time.monotonic() >= deadline:
-                raise trouble.commit_unknown(self.name)
+                raise trouble.commit_unknown(self.place)
             time.sleep(0.05)
 
     def _close(self) -> None:
         self.presence.end()
-        self._is_closed = True
-        with suppress(IndexError):
-            while True:
-                self._idle.pop().close()
+        self._pool.close()
 
 
 class _Held:
     """A transaction that stays open while something else is done."""
 
-    def __init__(self, database: PostgreSQL, idle: float) -> None:
+    def __init__(self, database: PostgreSQL, idle: float, threads: anyio.CapacityLimiter) -> None:
         self._database = database
+        self._threads = threads
         self._idle = int(idle * 1000)
         self._opened: Any = None
         self._connection: Connection | None = None
@@ -343,7 +261,7 @@ class _Held:
 
     async def finish(self, work: Callable[[Transaction], int]) -> int:
         """Do the last work in the transaction, and make it final. What is locked is free from then on."""
-        return await anyio.to_thread.run_sync(self._finish, work)
+        return await anyio.to_thread.run_sync(self._finish, work, limiter=self._threads)
 
     def _finish(self, work: Callable[[Transaction], int]) -> int:
         connection, database = self._connection, self._database

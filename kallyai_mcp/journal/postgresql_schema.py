@@ -79,12 +79,12 @@ def statements(step: int) -> Iterator[str]:
     yield from _ONLY_HERE.get(step, ())
 
 
-def migrate(connection: Connection, name: str, role: str | None = None) -> tuple[int, int]:
+def migrate(connection: Connection, place: trouble.Place, role: str | None = None) -> tuple[int, int]:
     """Bring the tables up to date; may be run as often as one likes, by several at once, beside running servers.
 
     Args:
         connection: Of a user who may make tables.
-        name: The database, for errors.
+        place: The database, for errors.
         role: A user of the servers, to be given the rights that they need.
 
     Returns:
@@ -105,7 +105,7 @@ def migrate(connection: Connection, name: str, role: str | None = None) -> tuple
     )
     before, oldest = _version(connection)
     if before > len(schema.STEPS):
-        raise _too_new(name, before)
+        raise _too_new(place, before)
     for step in range(before + 1, len(schema.STEPS) + 1):
         with connection.transaction():
             for statement in statements(step):
@@ -122,7 +122,7 @@ def migrate(connection: Connection, name: str, role: str | None = None) -> tuple
     return before, len(schema.STEPS)
 
 
-def require_current(connection: Connection, name: str) -> None:
+def require_current(connection: Connection, place: trouble.Place) -> None:
     """Check that the tables are those of this program, or of a later one that it can work with.
 
     Raises:
@@ -134,13 +134,13 @@ def require_current(connection: Connection, name: str) -> None:
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         version, oldest = 0, 0
     if version == 0:
-        raise trouble.unusable(name, "has no tables of this program", trouble.MIGRATE)
+        raise trouble.unusable(place, "has no tables of this program", trouble.MIGRATE)
     if version < len(schema.STEPS):
         raise trouble.unusable(
-            name, f"has tables of version {version}, and this program needs {len(schema.STEPS)}", trouble.MIGRATE
+            place, f"has tables of version {version}, and this program needs {len(schema.STEPS)}", trouble.MIGRATE
         )
     if oldest > len(schema.STEPS):
-        raise _too_new(name, version)
+        raise _too_new(place, version)
 
 
 def _version(connection: Connection) -> tuple[int, int]:
@@ -151,9 +151,9 @@ def _version(connection: Connection) -> tuple[int, int]:
     return (0, 0) if row is None else (row["version"], row["oldest"])
 
 
-def _too_new(name: str, version: int) -> InvalidSettings:
+def _too_new(place: trouble.Place, version: int) -> InvalidSettings:
     return trouble.unusable(
-        name,
+        place,
         f"has tables of version {version}, and this program knows {len(schema.STEPS)}",
         "Use the version of kallyai-mcp that made them, or a later one.",
     )

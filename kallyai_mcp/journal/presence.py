@@ -29,7 +29,7 @@ BEAT = 4.0
 """Seconds between two times of being seen."""
 
 _PAUSE = 0.2
-_LONGEST_PAUSE = 2.0
+_LONGEST_PAUSE = 1.0
 _SEEN = """
 INSERT INTO life (instance, seen) VALUES (%(instance)s, clock_timestamp())
 ON CONFLICT (instance) DO UPDATE SET seen = excluded.seen

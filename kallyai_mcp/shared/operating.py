@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.errors import InvalidSettings
@@ -57,11 +58,11 @@ def migrated(url: str, role: str | None = None) -> tuple[int, int]:
     from kallyai_mcp.journal.postgresql_trouble import unreachable
 
     try:
-        connection = database.connect()
+        connection = database.connect(longest=math.inf)  # tables may be large
     except psycopg.OperationalError as error:
-        raise unreachable(database.name, {}, error) from None
+        raise unreachable(database.place, error) from None
     with database.explained(), connection:
-        return migrate(connection, database.name, role)
+        return migrate(connection, database.place, role)
 
 
 async def rotate(storage: Storage, keys: KeyRing) -> int:

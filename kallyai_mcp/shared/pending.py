@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.journal.storage import Storage, Transaction
     from kallyai_mcp.shared.keys import KeyRing
+    from kallyai_mcp.shared.sweeping import Sweeper
 
 KIND = "pending"
 """What is sealed, so that no row of another table opens here."""
@@ -30,10 +31,12 @@ class Pending:
         storage: Where it is kept.
         keys: What it is sealed with.
         account: Whose it is.
+        sweeper: Removes what is over, of all accounts.
     """
 
-    def __init__(self, storage: Storage, keys: KeyRing, account: str) -> None:
+    def __init__(self, storage: Storage, keys: KeyRing, account: str, sweeper: Sweeper) -> None:
         self._storage = storage
+        self._sweeper = sweeper
         self._keys = keys
         self._account = account
 
@@ -64,7 +67,9 @@ class Pending:
                 )
             )
 
-        return await self._storage.write(store, of=None)
+        is_kept = await self._storage.write(store, of=None)
+        await self._sweeper.at_times()
+        return is_kept
 
     async def load(self) -> dict[str, Any] | None:
         """Return what was kept last; None where there is nothing, or its time is over.

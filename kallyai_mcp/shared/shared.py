@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import TYPE_CHECKING, Self
+from weakref import WeakValueDictionary
 
 from kallyai_mcp.errors import InvalidSettings, KallyError
 from kallyai_mcp.journal.database import Database
@@ -12,8 +13,9 @@ from kallyai_mcp.journal.journal import Journal
 from kallyai_mcp.journal.keeping import BUSY
 from kallyai_mcp.shared.changes import Changes
 from kallyai_mcp.shared.pending import Pending
-from kallyai_mcp.shared.rates import Rates
+from kallyai_mcp.shared.rates import OwnRates, Rates
 from kallyai_mcp.shared.states import SharedStates
+from kallyai_mcp.shared.sweeping import Sweeper
 from kallyai_mcp.shared.tokens import SharedTokens
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Shared:
         journal: Acts, consents, limits, mandates, the stop and receipts, of all accounts. Closing an account's parts
             must not close it.
         rates: How often somebody may do something.
+        own_rates: The same, within this process alone, while the database is away.
         changes: What has changed, told to every replica.
     """
 
@@ -54,12 +57,21 @@ class Shared:
         self._folder = folder
         self.changes = changes
         self.journal = journal
-        self.rates = Rates(storage)
-        self._tokens: dict[str, SharedTokens] = {}
+        self._sweeper = Sweeper(storage)
+        self.rates = Rates(storage, self._sweeper)
+        self.own_rates = OwnRates()
+        self._tokens: WeakValueDictionary[str, SharedTokens] = WeakValueDictionary()
+        """Those in use; whoever uses one keeps it."""
 
     @classmethod
     def open(
-        cls, url: str | None, keys: KeyRing, *, folder: Path | None = None, clock: Callable[[], float] | None = None
+        cls,
+        url: str | None,
+        keys: KeyRing,
+        *,
+        folder: Path | None = None,
+        clock: Callable[[], float] | None = None,
+        for_people: bool = True,
     ) -> Shared:
         """Make the object; nothing is connected yet.
 
@@ -68,6 +80,8 @@ class Shared:
             keys: What tokens are sealed with.
             folder: Where the file is; needed without `url`.
             clock: Seconds since the epoch, for tests; the database's by default.
+            for_people: Whether errors reach people whom it does not concern where the database is: they are told in
+                general words, and the log has the rest.
 
         Raises:
             InvalidSettings: The address is none, or the extra `organisation` is not installed.
@@ -77,7 +91,7 @@ class Shared:
             from kallyai_mcp.shared.changes import NotifiedChanges
             from kallyai_mcp.shared.operating import connected
 
-            database = connected(url, clock=clock)
+            database = connected(url, clock=clock, for_people=for_people)
             changes: Changes = NotifiedChanges(database)
             return cls(database, keys, changes, Journal(database, changes=changes), None)
         if folder is None:
@@ -97,7 +111,7 @@ class Shared:
         await self.aclose()
 
     def tokens(self, account: str, clock: Clock | None = None) -> TokenStore:
-        """Return where the tokens of an account are kept, sealed; the same object each time. For `Session(file=…)`.
+        """Return where the tokens of an account are kept, sealed; for `Session(file=…)`. One object while it is in use.
 
         A refresh holds the account's row locked, in PostgreSQL until its connection ends, so that one that dies frees
         it at once, and one that is paused for more than 25 seconds loses it; what it then writes is refused.
@@ -109,11 +123,11 @@ class Shared:
 
     def pending(self, account: str) -> Pending:
         """Return the sign-in of an account that waits for its person: whoever began it, any replica goes on with it."""
-        return Pending(self._storage, self._keys, account)
+        return Pending(self._storage, self._keys, account, self._sweeper)
 
     def states(self, account: str) -> SharedStates:
         """Return the states of an account that were given out and are good for one use, on whichever replica."""
-        return SharedStates(self._storage, account)
+        return SharedStates(self._storage, account, self._sweeper)
 
     async def rotate(self) -> int:
         """Seal with the first key whatever another one has sealed; return how much that was. Servers may go on.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kallyai_mcp.journal.storage import Storage, Transaction
+    from kallyai_mcp.shared.sweeping import Sweeper
 
 LIFETIME = 900.0
 """Seconds for which a person may think about one question."""
@@ -31,10 +32,12 @@ class SharedStates:
     Args:
         storage: Where they are kept.
         account: Whose they are; a state of one account is unknown under another.
+        sweeper: Removes what is over, of all accounts.
     """
 
-    def __init__(self, storage: Storage, account: str) -> None:
+    def __init__(self, storage: Storage, account: str, sweeper: Sweeper) -> None:
         self._storage = storage
+        self._sweeper = sweeper
         self._account = account
 
     async def give(self, state: str) -> str:
@@ -49,6 +52,7 @@ class SharedStates:
             tx.run(_GIVE, account=self._account, state=_digest(state), expires=tx.now + LIFETIME)
 
         await self._storage.write(give, of=self._account)
+        await self._sweeper.at_times()
         return state
 
     async def use(self, state: str) -> bool:

@@ -61,6 +61,7 @@ class SharedTokens:
     """
 
     kind: ClassVar[str] = "vault"
+    erases_unlocked: ClassVar[bool] = False
 
     def __init__(
         self, storage: Storage, keys: KeyRing, account: str, folder: Path | None, clock: Clock | None = None

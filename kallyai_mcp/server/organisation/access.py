@@ -7,10 +7,13 @@ can send a token anywhere.
 from __future__ import annotations
 
 import logging
+import math
 import re
+import time
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.authentication import AuthCredentials
@@ -19,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from kallyai_mcp.auth.callers.policy import LEEWAY
 from kallyai_mcp.auth.callers.principal import Caller, TokenRefused
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.server.organisation.challenge import WELL_KNOWN, Challenges
@@ -160,7 +164,10 @@ class OrganisationAccess:
                     needed = [self._scopes.read, self._scopes.act]
                     await self._challenges.more_scope(_endpoint(scope), needed)(scope, receive, send)
                     return
-            await app(self._known(scope, found), receive, send)
+            if scope["method"] == "GET":  # a stream, on which a host may stay for as long as it likes
+                await _until(found.expires + LEEWAY - time.time(), app, self._known(scope, found), receive, send)
+            else:
+                await app(self._known(scope, found), receive, send)
 
         return checked
 
@@ -210,6 +217,31 @@ def caller_of(request: object) -> Caller | None:
     """Return who sent a request that has passed the check; None for any other."""
     user = request.scope.get("user") if isinstance(request, Request) else None
     return user.caller if isinstance(user, KnownUser) else None
+
+
+def seconds_left(request: object) -> float:
+    """Return for how long the token of a request is good from now on; without end where there is none."""
+    caller = caller_of(request)
+    return math.inf if caller is None else max(0.0, caller.expires + LEEWAY - time.time())
+
+
+async def _until(seconds: float, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve a stream for so many seconds at most: a host whose token has ended comes again with another one."""
+    ends, is_open = anyio.current_time() + max(0.0, seconds), False
+
+    async def leaving() -> Message:
+        with anyio.CancelScope(deadline=ends):
+            return await receive()
+        return {"type": "http.disconnect"}  # as if the host had left, so that all of it is put away
+
+    async def noting(message: Message) -> None:
+        nonlocal is_open
+        is_open = message["type"] == "http.response.start" or message.get("more_body", False)
+        await send(message)
+
+    await app(scope, leaving, noting)
+    if is_open and anyio.current_time() >= ends:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _endpoint(scope: Scope) -> str:

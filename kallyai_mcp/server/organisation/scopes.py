@@ -46,7 +46,7 @@ class Scopes:
         if self.act in granted:
             return False
         try:
-            message = json.loads(body)
+            message = json.loads(body.decode("utf-8", errors="replace"))  # whoever reads it next may mend it likewise
         except (ValueError, RecursionError):
             return False
         messages = cast("list[object]", message) if isinstance(message, list) else [message]
@@ -61,7 +61,7 @@ def only_reads(command: Command) -> bool:
 
 
 def _called(message: object) -> list[Command]:
-    """Return the commands that a message names: the tool, and the tool that a tool is to run."""
+    """Return the commands that a message names: the tool, and the tool that a tool is to run, however it is written."""
     if not isinstance(message, dict):
         return []
     fields = cast("Mapping[str, Any]", message)
@@ -69,9 +69,12 @@ def _called(message: object) -> list[Command]:
     if fields.get("method") != "tools/call" or not isinstance(params, dict):
         return []
     from kallyai_mcp.catalog import by_tool
+    from kallyai_mcp.exposure import tool_name
 
     given = cast("Mapping[str, Any]", params)
     arguments = given.get("arguments")
     inner = cast("Mapping[str, Any]", arguments).get("tool") if isinstance(arguments, dict) else None
     names = [name for name in (given.get("name"), inner) if isinstance(name, str)]
+    if isinstance(inner, str):
+        names.append(tool_name(inner))
     return [command for name in names if (command := by_tool().get(name)) is not None]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -133,7 +134,7 @@ class Watching:
     async def listen(
         self, ctx: ServerRequestContext[Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Serve one stream until the host ends it. What is watched is what the acknowledgement names.
+        """Serve one stream until the host ends it, or its token ends. What is watched, the acknowledgement names.
 
         Raises:
             MCPError: The caller has too many streams open.
@@ -154,6 +155,8 @@ class Watching:
                 if person is not None:
                     for uri, watch in watches.items():
                         group.start_soon(self._watch, account, addresses[uri], watch, person)
+                if (left := _seconds_left(ctx)) < math.inf:
+                    group.start_soon(_ended_after, left, stream)
                 try:
                     outcome = await stream(ctx, params.model_copy(update={"notifications": honoured}))
                 except Exception as error:  # noqa: BLE001 - carried out of the group as it is, which would wrap it
@@ -173,14 +176,15 @@ class Watching:
         address = self._watchable(params.uri)
         if address is None:
             raise unknown(ctx, params.uri)
+        account, person = self._people.account(ctx), await self._people.person(ctx)
         connection = _connection(ctx)
+        # Nothing is awaited from here on: of two requests for the same resource the second finds what the first began.
         mine = self._subscribed.get(connection)
         if mine is None:
             mine = self._subscribed[connection] = {}
             connection.exit_stack.callback(self._leave, connection)
         if params.uri in mine:
             return EmptyResult()
-        account, person = self._people.account(ctx), await self._people.person(ctx)
         stack = AsyncExitStack()
         watch = self._join(stack, account, params.uri)
         if watch is None:
@@ -300,6 +304,20 @@ async def _look(address: Address, person: Person) -> str:
     if isinstance(data, dict):
         data = {key: value for key, value in data.items() if key not in _VOLATILE}  # pyright: ignore[reportUnknownVariableType] - JSON
     return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _seconds_left(ctx: ServerRequestContext[Any]) -> float:
+    """Return for how long a stream may stay open: as long as the token with which its host came is good."""
+    if ctx.request is None:
+        return math.inf
+    from kallyai_mcp.server.organisation.access import seconds_left
+
+    return seconds_left(ctx.request)
+
+
+async def _ended_after(seconds: float, stream: ListenHandler) -> None:
+    await anyio.sleep(seconds)
+    stream.close()  # with an answer: the host sees that it may come again
 
 
 def _connection(ctx: ServerRequestContext[Any]) -> Any:
