@@ -9,7 +9,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import pytest
 
@@ -28,11 +28,24 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "kallyai_mcp" / "finder"
 
-VISIBLE = "finder_requests.json"
-"""Looked at while the words were written."""
+VISIBLE = (
+    "finder_requests.json",
+    "finder_requests_short.json",
+    "finder_requests_told.json",
+    "finder_requests_indirect.json",
+    "finder_requests_mixed.json",
+)
+"""Looked at while the words were written: of any kind, short ones, those that an assistant tells in its words, those
+that do not say what is to be done, and a mixture."""
 
-HELD_OUT = ("finder_requests_held_out.json", "finder_requests_later.json", "finder_requests_fresh.json")
-"""Every third of the first requests, and two sets written after the words were done. No word was changed for them."""
+HELD_OUT = (
+    "finder_requests_held_out.json",
+    "finder_requests_later.json",
+    "finder_requests_fresh.json",
+    "finder_requests_plain.json",
+    "finder_requests_oblique.json",
+)
+"""Every third of the first requests, and sets written after the words were done. No word was changed for them."""
 
 FIRST, WITHIN_FIVE = 0.85, 0.97
 
@@ -40,11 +53,12 @@ FULL_WIDTH = {sign: sign + 0xFEE0 for sign in range(0x21, 0x7F)}
 
 
 class Request(TypedDict):
-    """What somebody says, and the commands that they would accept as the first."""
+    """What somebody says, the commands that they would accept as the first, and why if these are several."""
 
     language: str
     text: str
     right: list[str]
+    why: NotRequired[str]
 
 
 def requests_of(*files: str) -> list[Request]:
@@ -105,7 +119,7 @@ def test_the_index_is_made_from_the_words_as_they_are() -> None:
 
 
 def test_the_requests_are_many_and_name_commands_that_there_are() -> None:
-    visible, held_out = requests_of(VISIBLE), requests_of(*HELD_OUT)
+    visible, held_out = requests_of(*VISIBLE), requests_of(*HELD_OUT)
     counts = Counter(request["language"] for request in visible + held_out)
     assert counts["en"] >= 120
     assert counts["es"] >= 90
@@ -117,7 +131,7 @@ def test_the_requests_are_many_and_name_commands_that_there_are() -> None:
 
 def test_no_request_is_also_a_phrase_of_the_words() -> None:
     said = {fold(phrase) for words in written_words().values() for phrase in phrases(words)}
-    assert [one["text"] for one in requests_of(VISIBLE, *HELD_OUT) if fold(one["text"]) in said] == []
+    assert [one["text"] for one in requests_of(*VISIBLE, *HELD_OUT) if fold(one["text"]) in said] == []
 
 
 def places_of(requests: list[Request], finder: Finder) -> list[int]:
@@ -137,7 +151,7 @@ def figures_of(requests: list[Request], places: list[int]) -> dict[str, tuple[in
     }
 
 
-@pytest.mark.parametrize("files", [(VISIBLE,), HELD_OUT], ids=["visible", "held-out"])
+@pytest.mark.parametrize("files", [VISIBLE, HELD_OUT], ids=["visible", "held-out"])
 def test_the_right_command_is_first_for_most_requests_and_within_five_for_nearly_all(
     files: tuple[str, ...], finder: Finder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,6 +280,32 @@ def test_what_has_a_form_of_its_own_is_read_as_that() -> None:
     text = "Ring +44 20 7946 0123 or mail ann@mail.example at 7:30 pm about $40, 周五八点"
     kinds = [name for part in take_apart(fold(text)) for name in part.meanings]
     assert kinds == ["phone_number", "email_address", "time", "money", "date", "time"]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("The user wants to hear the user's voicemail", "I want to hear my voicemail"),
+        ("el usuario quiere oír su buzón", "quiero oír su buzón"),
+        ("用户想听语音留言", "我听语音留言"),
+    ],
+)
+def test_what_an_assistant_tells_of_the_user_is_read_as_the_user_says_it(told: str, said: str) -> None:
+    lexicon = Index.load().lexicon
+    assert read(told, lexicon) == read(said, lexicon)
+
+
+def test_who_is_told_or_asked_is_a_person_whatever_their_name() -> None:
+    lexicon = Lexicon.of({"tell": {"en": ["tell"]}, "email": {"en": ["outlook"]}})
+    assert read("tell Zbigniew", lexicon).meanings == ("tell", "name")
+    assert read("tell zbigniew", lexicon).meanings == ("tell",)
+    assert read("tell Outlook", lexicon).meanings == ("tell", "email")
+    assert read("trains in Zbigniew", lexicon).meanings == ()
+
+
+@pytest.mark.parametrize(("text", "money"), [("师傅要四千八", True), ("要二十五点的票", False), ("要2个人", False)])
+def test_a_chinese_price_needs_no_unit_and_is_no_time_or_number_of_people(text: str, money: bool) -> None:
+    assert ("money" in read(text, Lexicon.of({})).meanings) is money
 
 
 def test_a_misspelt_word_is_mended_and_a_name_is_not() -> None:

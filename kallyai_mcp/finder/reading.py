@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from kallyai_mcp.finder.text import asks, fold, names_in, small_words, take_apart
+from kallyai_mcp.finder.text import addressed_in, asks, fold, names_in, own_words, small_words, take_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -79,12 +79,17 @@ def read(text: str, lexicon: Lexicon, repair: Repair | None = None) -> Reading:
         lexicon: The words and their meanings.
         repair: Mends misspelt words, if given.
     """
-    folded = fold(text)
+    folded = own_words(fold(text))
     parts = take_apart(folded)
     question = asks(folded, parts)
+    people = addressed_in(text)
     if repair is not None:
         parts = repair(parts, names_in(text))
-    return Reading(parts, lexicon.meanings(parts), question)
+    named = [
+        meanings or (("name",) if part.kind == "word" and part.text in people else ())
+        for part, meanings in zip(parts, lexicon.meanings(parts), strict=True)
+    ]
+    return Reading(parts, named, question)
 
 
 def stem(word: str) -> str:

@@ -37,14 +37,29 @@ _PART = re.compile(
 _IN_CHINESE = re.compile(
     rf"""
     (?P<time>{_COUNT}+点(?:半|钟|{_COUNT}+分?)?)
-    |(?P<money>{_COUNT}+(?:块|元))
+    |(?P<money>{_COUNT}+(?:块|元)|(?:要|收|报价|开价)[一二三四五六七八九十百千万两0-9]{{2,6}}+(?![0-9点号个位月日年人名间份张]))
     |(?P<date>(?:周|星期|礼拜)[一二三四五六日天末]|{_COUNT}+(?:月|号(?!码)|日)|下个?(?:周|星期|礼拜|月)
         |明天|后天|今天|今晚|明早|明晚|昨天|昨晚|上午|下午)
     """,
     re.VERBOSE,
 )
-_NAME = re.compile(r"(?<=[\w,;:] )[A-ZÀ-Þ][\w'-]+")
+_NAME = re.compile(r"(?<=[\w,;:] )(?!I['\u2019])[A-ZÀ-Þ][\w'-]+")
+_ADDRESSED = re.compile(r"([^\W\d_]+) ([A-ZÀ-Þ][\w'-]+)")
 _ASKS = re.compile(r"[?¿]|吗|呢\b|什么|谁|哪|几点|多少|怎么|没有$|了没|是不是|有没有")
+_OF_THE_USER = tuple(
+    (re.compile(said), own)
+    for said, own in (
+        (r"\bon behalf of (?:the )?user\b|\bon (?:the )?user's behalf\b", "for me"),
+        (r"\b(?:the )?user's\b", "my"),
+        (r"\b(?:the )?user (?:would like|wants|wishes|needs|asks|asked)(?: me| you)?\b", "i want"),
+        (r"\b(?:the )?user\b", "i"),
+        (r"\b(?:el|la|al) usuari[oa] (?:quiere|desea|necesita|pide)\b", "quiero"),
+        (r"\b(?:del usuario|de la usuaria)\b", "mio"),
+        (r"\b(?:el|la|al) usuari[oa]\b", "yo"),
+        ("用户(?:想要|希望|需要|要求|想|要)?", "我"),
+    )
+)
+"""How an assistant speaks of the user, and what the user says of themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +103,22 @@ def fold(text: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter) and letter != "\ufe0f")
 
 
+def own_words(folded: str) -> str:
+    """Return a folded text that speaks of the user as the user would say it."""
+    for said, own in _OF_THE_USER:
+        folded = said.sub(own, folded)
+    return folded
+
+
 def names_in(text: str) -> set[str]:
     """Return the words that look like names, folded: they begin with a capital letter inside a sentence."""
     return {fold(name) for name in _NAME.findall(text[:LONGEST])}
+
+
+def addressed_in(text: str) -> set[str]:
+    """Return the words that look like names of people, folded: names after a word such as `tell` or `has`."""
+    before = small_words("come before a person")
+    return {fold(name) for word, name in _ADDRESSED.findall(text[:LONGEST]) if fold(word) in before}
 
 
 def take_apart(folded: str) -> list[Part]:
