@@ -179,7 +179,7 @@ class App:
             from kallyai_mcp.shared.shared import common_journal
 
             self._journal = common_journal(self.settings.database_url)
-        self._made = Parts(self.settings, api, session, defaults, owner, self._start, self._journal)
+        self._made = Parts(self.settings, api, session, defaults, owner, self._start, self._journal, self.allows)
         return self._made
 
     def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -75,12 +75,14 @@ class Book:
         await anyio.lowlevel.checkpoint()
         return self.approvals.get(approval)
 
-    async def decide(self, approval: str, *, agreed: bool, how: Consent) -> Approval:
+    async def decide(self, approval: str, *, agreed: bool, how: Consent, shown: str | None = None) -> Approval:
         await anyio.lowlevel.checkpoint()
         found = self.approvals.get(approval)
         if found is None or found.used is not None or found.expires <= self.now():
             raise spent()
         if found.decision is not None and found.decision is not agreed:
+            raise spent()
+        if found.decision is None and agreed and shown not in (None, found.question.text()):
             raise spent()
         return found if found.decision is agreed else self.change(approval, decision=agreed, consent=how)
 

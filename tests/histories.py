@@ -295,7 +295,9 @@ class Life:
         try:
             return await process.engine.run(command, arguments)
         except ApprovalRequired as asked:
-            await process.journal.decide(self.owner.key, asked.approval, agreed=True, how=Consent.ELICITATION)
+            await process.journal.decide(
+                self.owner.key, asked.approval, agreed=True, how=Consent.ELICITATION, shown=asked.question
+            )
         return await process.engine.run(command, arguments)
 
     def _note(self, intent: str, error: KallyError) -> None:

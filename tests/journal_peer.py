@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-from journal_world import ANN, ROOMY, a_draft
+from journal_world import ANN, ROOMY, SHOWN, a_draft
 from postgres_world import GRACE
 
 from kallyai_mcp.errors import KallyError
@@ -72,7 +72,7 @@ async def approve(journal: Journal, approval: str, count: str) -> dict[str, int]
 async def decide(journal: Journal, approval: str, agreed: str, how: str) -> dict[str, int]:
     """Decide one question."""
     try:
-        await journal.decide(ANN, approval, agreed=agreed == "True", how=Consent(how))
+        await journal.decide(ANN, approval, agreed=agreed == "True", how=Consent(how), shown=SHOWN)
     except KallyError as error:
         return {error.error_code: 1}
     return {"decided": 1}

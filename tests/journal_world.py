@@ -25,6 +25,7 @@ CALL = "kallyai_calls_make"
 QUESTION = Question(
     "Phone a number", CALL, (("Number", "+1 415 555 0100"), ("Task", "Book a table\nfor two")), ("New.",)
 )
+SHOWN = QUESTION.text()
 ROOMY = Safety(
     max_credits_per_act=1e6,
     max_credits_per_hour=1e6,
@@ -102,7 +103,7 @@ async def in_state(journal: Journal, draft: Draft, state: State, account: str = 
 
 async def agreed_to(journal: Journal, draft: Draft, account: str = ANN) -> Approval:
     asked = await journal.ask(account, draft.tool, draft.digest, QUESTION)
-    return await journal.decide(account, asked.id, agreed=True, how=Consent.TERMINAL)
+    return await journal.decide(account, asked.id, agreed=True, how=Consent.TERMINAL, shown=SHOWN)
 
 
 async def lines(journal: Journal, account: str | None = None) -> list[dict[str, Any]]:

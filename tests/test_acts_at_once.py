@@ -11,7 +11,7 @@ import pytest
 from histories import UNBOUND, Life
 
 from kallyai_mcp.catalog import find
-from kallyai_mcp.errors import KallyError
+from kallyai_mcp.errors import ApprovalRequired, KallyError
 from kallyai_mcp.model import Consent
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ async def test_one_approval_is_one_act_however_many_come_with_it(tmp_path: Path)
     life = Life(tmp_path, safety=replace(UNBOUND, approval="ask"))
     await life.begin()
     arguments = {"to": "desk@hotel.example", "subject": "Parking", "body": "One space."}
-    with pytest.raises(KallyError) as missing:
+    with pytest.raises(ApprovalRequired) as missing:
         await life.process("one").engine.run(MAIL, arguments)
     approval = str(missing.value.details["approval"])
-    await life.process("two").journal.decide(life.owner.key, approval, agreed=True, how=Consent.PAGE)
+    shown = missing.value.question
+    await life.process("two").journal.decide(life.owner.key, approval, agreed=True, how=Consent.PAGE, shown=shown)
     came: Counter[str] = Counter()
 
     async def run(name: str) -> None:

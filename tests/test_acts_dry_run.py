@@ -92,10 +92,11 @@ def test_a_server_in_dry_run_sends_no_act_at_all(recorder: Recorder, tmp_path: P
     [
         ({"phone": "+19005550199"}, {}, "destination"),
         ({"phone": "+12025550100"}, {"KALLYAI_MAX_CALLS_PER_HOUR": "0"}, "limits"),
+        ({"phone": "+12025550100"}, {"KALLYAI_MAX_NEW_RECIPIENTS_PER_DAY": "0"}, "limits"),
         ({"phone": "+12025550100"}, {"KALLYAI_APPROVAL": "ask"}, "consent"),
         ({"phone": "+12025550100"}, {"KALLYAI_DENY_COUNTRIES": "US"}, "destination"),
     ],
-    ids=["premium", "limit", "consent", "country"],
+    ids=["premium", "limit", "new people", "consent", "country"],
 )
 def test_it_names_the_check_that_would_not_be_passed(
     recorder: Recorder, tmp_path: Path, arguments: dict[str, Any], environ: dict[str, str], failing: str

@@ -100,12 +100,27 @@ def test_with_nothing_open_it_says_so(desk: Desk) -> None:
     assert desk.out == "Nothing waits for an answer.\n"
 
 
+def test_a_question_that_changed_meanwhile_is_not_decided(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    approval = desk.asked()
+
+    async def changed(prompt: str) -> bool:
+        async with Journal(desk.folder / "state") as journal:
+            await journal.ask(OTHER, approval.tool, approval.digest, replace(QUESTION, warnings=("Another.",)))
+        return True
+
+    desk.person.answers = []
+    monkeypatch.setattr(desk.person, "agrees", changed)
+    assert desk.types("approve") == 5
+    assert "has changed" in desk.err
+    assert desk.decision(approval) == (None, Consent.NONE)
+
+
 def test_what_was_decided_elsewhere_meanwhile_holds(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     approval = desk.asked()
 
     async def declined_elsewhere(prompt: str) -> bool:
         async with Journal(desk.folder / "state") as journal:
-            await journal.decide(OTHER, approval.id, agreed=False, how=Consent.PAGE)
+            await journal.decide(OTHER, approval.id, agreed=False, how=Consent.PAGE, shown=QUESTION.text())
         return True
 
     desk.person.answers = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -332,6 +332,21 @@ async def test_what_is_approved_is_what_was_shown(house: House) -> None:
     assert (await house.press("approve", await house.token())).status == 200
 
 
+async def test_a_question_that_changes_while_the_answer_is_kept_is_not_decided(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, decide = await house.token(), house.book.decide
+
+    async def late(approval: str, **said: Any) -> Any:
+        house.book.change(approval, question=Question("Send a mail", TOOL, (("Reaches", "somebody else"),)))
+        return await decide(approval, **said)
+
+    monkeypatch.setattr(house.book, "decide", late)
+    reply = await house.press("approve", token)
+    assert (reply.status, reply.heading) == (409, "The question has changed")
+    assert house.approval.decision is None
+
+
 async def test_a_book_that_cannot_be_read_is_told(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object, **more: object) -> None:
         del more
@@ -349,9 +364,9 @@ async def test_a_book_that_cannot_be_read_is_told(house: House, monkeypatch: pyt
 async def test_the_decision_that_was_faster_counts(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     decide = Book.decide
 
-    async def late(book: Book, approval: str, *, agreed: bool, how: Consent) -> object:
+    async def late(book: Book, approval: str, *, agreed: bool, how: Consent, shown: str) -> object:
         await decide(book, approval, agreed=not agreed, how=Consent.TERMINAL)
-        return await decide(book, approval, agreed=agreed, how=how)
+        return await decide(book, approval, agreed=agreed, how=how, shown=shown)
 
     token = await house.token()
     monkeypatch.setattr(Book, "decide", late)

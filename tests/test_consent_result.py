@@ -310,6 +310,22 @@ async def test_a_question_that_changed_since_it_was_shown_is_asked_anew(engine: 
     assert code_of(await retry(client, again.request_state or "")) == "ran"
 
 
+async def test_a_question_that_changes_while_the_answer_is_kept_is_asked_anew(
+    engine: Engine, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, state = asked
+    decide = engine.book.decide
+
+    async def late(approval: str, **said: Any) -> Any:
+        engine.question = Question("Send a mail", TOOL, (("Reaches", "somebody else"),))
+        engine.book.change(approval, question=engine.question)
+        return await decide(approval, **said)
+
+    monkeypatch.setattr(engine.book, "decide", late)
+    assert code_of(await retry(client, state)) == "asked"
+    assert (engine.done, engine.book.last.decision) == ([], None)
+
+
 async def test_a_run_that_needs_other_consent_after_all_is_asked_anew(engine: Engine, asked: Asked) -> None:
     client, state = asked
     first = engine.book.last

@@ -187,14 +187,14 @@ async def test_whoever_has_what_could_not_be_written_down_is_kept_until_it_is(sh
     async def end() -> Any:
         ends.append("written")
 
-    second._parts.settler.owed.add("an-act", end, again=False)  # pyright: ignore[reportPrivateUsage, reportArgumentType]  # as an act's
+    second._parts.settler.owed.add("an-act", end)  # pyright: ignore[reportPrivateUsage, reportArgumentType]  # as an act's
     assert (first.is_busy, second.is_busy) == (True, True)
     await people.member(cleo)
     assert len(people) == 3
     assert (await people.member(ann), await people.member(bob)) == (first, second)
-    save_soon, *tried_once_more = later
+    save_soon, write_soon, *tried_once_more = later
     assert len(tried_once_more) == 2
-    del save_soon
+    del save_soon, write_soon
     for work in tried_once_more:
         await work()
     assert (first.is_busy, second.is_busy, ends) == (False, False, ["written"])

@@ -7,7 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from journal_world import ANN, BOB, CALL, NOW, QUESTION, ROOMY, Clock, a_draft, agreed_to, begun, journal_in, lines
+from journal_world import (
+    ANN,
+    BOB,
+    CALL,
+    NOW,
+    QUESTION,
+    ROOMY,
+    SHOWN,
+    Clock,
+    a_draft,
+    agreed_to,
+    begun,
+    journal_in,
+    lines,
+)
 
 from kallyai_mcp.errors import ActRefused
 from kallyai_mcp.model.acts import Consent, State
@@ -44,7 +58,7 @@ async def test_a_question_is_kept_until_it_is_decided_and_used(tmp_path: Path) -
 
     clock.now += 100
     async with journal_in(tmp_path, clock) as journal:
-        agreed = await journal.decide(ANN, asked.id, agreed=True, how=Consent.PAGE)
+        agreed = await journal.decide(ANN, asked.id, agreed=True, how=Consent.PAGE, shown=SHOWN)
         assert agreed == replace(asked, decision=True, consent=Consent.PAGE)
         assert await journal.approvals(ANN) == []
         assert await journal.agreed(ANN, CALL, DRAFT.digest) == agreed
@@ -95,7 +109,7 @@ async def test_a_question_belongs_to_one_act_of_one_account(
         first = await journal.ask(ANN, CALL, "one", QUESTION)
         other = await journal.ask(account, tool, digest, QUESTION)
         assert other.id != first.id
-        await journal.decide(account, other.id, agreed=False, how=Consent.PAGE)
+        await journal.decide(account, other.id, agreed=False, how=Consent.PAGE, shown=SHOWN)
         assert (await journal.ask(ANN, CALL, "one", QUESTION)).id == first.id
 
 
@@ -104,7 +118,7 @@ async def test_declining_is_final_for_ten_minutes_and_leaves_a_receipt(tmp_path:
     async with journal_in(tmp_path, clock) as journal:
         asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION)
         clock.now += 100
-        declined = await journal.decide(ANN, asked.id, agreed=False, how=Consent.TERMINAL)
+        declined = await journal.decide(ANN, asked.id, agreed=False, how=Consent.TERMINAL, shown=SHOWN)
         assert declined == replace(asked, decision=False, consent=Consent.TERMINAL)
         assert await lines(journal) == [
             {
@@ -138,7 +152,7 @@ async def test_declining_is_final_also_after_the_question_would_have_ended(tmp_p
     clock = Clock()
     async with journal_in(tmp_path, clock) as journal:
         asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION, lifetime=60)
-        await journal.decide(ANN, asked.id, agreed=False, how=Consent.TERMINAL)
+        await journal.decide(ANN, asked.id, agreed=False, how=Consent.TERMINAL, shown=SHOWN)
         clock.now += 500
         await refused(journal.ask(ANN, CALL, DRAFT.digest, QUESTION), "approval_declined")
 
@@ -147,12 +161,33 @@ async def test_declining_is_final_also_after_the_question_would_have_ended(tmp_p
 async def test_the_first_decision_counts(tmp_path: Path, first: bool) -> None:
     async with journal_in(tmp_path) as journal:
         asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION)
-        decided = await journal.decide(ANN, asked.id, agreed=first, how=Consent.PAGE)
-        assert await journal.decide(ANN, asked.id, agreed=first, how=Consent.TERMINAL) == decided
-        told = await refused(journal.decide(ANN, asked.id, agreed=not first, how=Consent.TERMINAL))
+        decided = await journal.decide(ANN, asked.id, agreed=first, how=Consent.PAGE, shown=SHOWN)
+        assert await journal.decide(ANN, asked.id, agreed=first, how=Consent.TERMINAL, shown=SHOWN) == decided
+        told = await refused(journal.decide(ANN, asked.id, agreed=not first, how=Consent.TERMINAL, shown=SHOWN))
         assert ("agreed to before" if first else "declined before") in told
         assert await journal.approval(ANN, asked.id) == decided
         assert len(await lines(journal)) == (0 if first else 1)
+
+
+async def test_a_yes_to_a_text_that_has_changed_since_it_was_shown_does_not_count(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION)
+        dearer = Question("Phone a number", CALL, (("Price", "9 credits"),))
+        await journal.ask(ANN, CALL, DRAFT.digest, dearer)
+        told = await refused(journal.decide(ANN, asked.id, agreed=True, how=Consent.PAGE, shown=SHOWN))
+        assert "has changed" in told
+        assert await journal.agreed(ANN, CALL, DRAFT.digest) is None
+        assert await journal.approvals(ANN) == [replace(asked, question=dearer)]
+        agreed = await journal.decide(ANN, asked.id, agreed=True, how=Consent.PAGE, shown=dearer.text())
+        assert (agreed.decision, agreed.question) == (True, dearer)
+
+
+async def test_a_no_is_one_to_the_act_whatever_its_text_is_by_now(tmp_path: Path) -> None:
+    async with journal_in(tmp_path) as journal:
+        asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION)
+        await journal.ask(ANN, CALL, DRAFT.digest, Question("Phone a number", CALL, ()))
+        await journal.decide(ANN, asked.id, agreed=False, how=Consent.PAGE, shown=SHOWN)
+        await refused(journal.ask(ANN, CALL, DRAFT.digest, QUESTION), "approval_declined")
 
 
 async def test_a_question_that_is_over_cannot_be_decided(tmp_path: Path) -> None:
@@ -161,9 +196,9 @@ async def test_a_question_that_is_over_cannot_be_decided(tmp_path: Path) -> None
         over = await journal.ask(ANN, CALL, "over", QUESTION)
         used = await agreed_to(journal, DRAFT)
         await begun(journal, replace(DRAFT, approval=used.id))
-        assert "was used" in await refused(journal.decide(ANN, used.id, agreed=True, how=Consent.PAGE))
+        assert "was used" in await refused(journal.decide(ANN, used.id, agreed=True, how=Consent.PAGE, shown=SHOWN))
         clock.now += 900
-        assert "has ended" in await refused(journal.decide(ANN, over.id, agreed=True, how=Consent.PAGE))
+        assert "has ended" in await refused(journal.decide(ANN, over.id, agreed=True, how=Consent.PAGE, shown=SHOWN))
         assert await journal.approvals(ANN) == []
 
 
@@ -172,8 +207,8 @@ async def test_an_unknown_question_is_refused_as_that_of_another_account(tmp_pat
         asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION)
         agreed = await agreed_to(journal, a_draft("two"))
         told = {
-            await refused(journal.decide(BOB, asked.id, agreed=True, how=Consent.PAGE)),
-            await refused(journal.decide(ANN, "0" * 32, agreed=True, how=Consent.PAGE)),
+            await refused(journal.decide(BOB, asked.id, agreed=True, how=Consent.PAGE, shown=SHOWN)),
+            await refused(journal.decide(ANN, "0" * 32, agreed=True, how=Consent.PAGE, shown=SHOWN)),
             await refused(journal.begin(BOB, a_draft("two", approval=agreed.id), ROOMY)),
             await refused(journal.begin(ANN, a_draft("two", approval="0" * 32), ROOMY)),
             await refused(journal.use(BOB, agreed.id, CALL, agreed.digest)),
@@ -190,7 +225,7 @@ async def test_only_a_person_decides(tmp_path: Path, how: Consent) -> None:
     async with journal_in(tmp_path) as journal:
         asked = await journal.ask(ANN, CALL, DRAFT.digest, QUESTION)
         with pytest.raises(ValueError, match="no decision of a person"):
-            await journal.decide(ANN, asked.id, agreed=True, how=how)
+            await journal.decide(ANN, asked.id, agreed=True, how=how, shown=SHOWN)
 
 
 async def test_an_act_is_refused_whose_approval_is_not_for_it(tmp_path: Path) -> None:
@@ -278,7 +313,7 @@ async def test_of_several_questions_that_begin_alike_the_open_one_is_meant(
         first = await journal.ask(ANN, CALL, "1", QUESTION)
         second = await journal.ask(ANN, CALL, "2", QUESTION)
         assert await journal.approval_by_prefix(ANN, "aaaa") is None
-        await journal.decide(ANN, first.id, agreed=True, how=Consent.PAGE)
+        await journal.decide(ANN, first.id, agreed=True, how=Consent.PAGE, shown=SHOWN)
         assert await journal.approval_by_prefix(ANN, "aaaa") == second
         await journal.ask(ANN, CALL, "3", QUESTION)
         assert await journal.approval_by_prefix(ANN, "aaaa") is None

@@ -15,6 +15,7 @@ from journal_world import (
     NOW,
     QUESTION,
     ROOMY,
+    SHOWN,
     Clock,
     a_draft,
     a_mandate,
@@ -252,7 +253,7 @@ async def test_questions_are_forgotten_three_days_after_their_end(tmp_path: Path
         used = await agreed_to(journal, a_draft())
         await begun(journal, a_draft(approval=used.id))
         declined = await journal.ask(ANN, CALL, "declined", QUESTION)
-        await journal.decide(ANN, declined.id, agreed=False, how=Consent.PAGE)
+        await journal.decide(ANN, declined.id, agreed=False, how=Consent.PAGE, shown=SHOWN)
         ids = [approval.id for approval in (asked, used, declined)]
         clock.now += 900 + DAYS_3 - 1
         await journal.forget()

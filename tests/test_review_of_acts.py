@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import httpx2
 import pytest
 from histories import INTENTS, Life, Mortal
 
@@ -15,6 +16,7 @@ from kallyai_mcp.errors import ActRefused, ApprovalRequired, InvalidSettings, Ka
 from kallyai_mcp.journal.database import Database
 from kallyai_mcp.model import Consent, State
 from kallyai_mcp.safety import ALL_DAY, Safety
+from kallyai_mcp.sandbox.tokens import DEMO_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -123,6 +125,28 @@ async def test_a_call_that_may_be_either_of_two_whose_answers_were_lost_settles_
     assert {act.state for act in await acts_of(life, process)} == {State.UNKNOWN}
 
 
+async def test_one_call_is_not_taken_for_two_that_are_looked_up_at_once(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, _ = frail(life)
+    tool, arguments = INTENTS["call"]
+    with monkeypatch.context() as blind:
+        blind.setattr(process.parts.reader, "read", _nothing)
+        for fault in ("cut after", "cut before"):
+            process.wire.faults = [fault, "no connection", "no connection"]
+            with pytest.raises(KallyError) as lost:
+                await process.engine.run(find(tool), arguments)
+            arguments = INTENTS["call"][1] | {"repeat_of": str(lost.value.details["act"])}
+    async with anyio.create_task_group() as group:
+        for act in await acts_of(life, process):
+            group.start_soon(process.parts.settler.look, act)
+    assert sorted(act.state for act in await acts_of(life, process)) == [State.DONE, State.UNKNOWN]
+
+
+async def _nothing(name: str, arguments: Any) -> None:
+    del name, arguments
+
+
 @pytest.mark.parametrize("fault", ["cut after", "silent after"])
 async def test_a_contact_that_was_written_down_after_strangers_words_is_not_trusted_though_its_answer_was_lost(
     life: Life, fault: str
@@ -215,6 +239,34 @@ async def test_an_act_is_not_sent_for_somebody_who_has_signed_in_meanwhile(
     assert [act.state for act in await acts_of(life, process)] == [State.NOT_SENT]
 
 
+@pytest.mark.parametrize("is_other", [True, False], ids=["somebody else's", "theirs"])
+async def test_an_act_goes_on_with_a_newer_token_of_the_same_person_only(
+    life: Life, monkeypatch: pytest.MonkeyPatch, is_other: bool
+) -> None:
+    process, _ = frail(life)
+    tokens: Any = process.parts.acts._tokens  # pyright: ignore[reportPrivateUsage]  # what knows the person
+    handle, refused = process.wire.handle_async_request, [401]
+
+    async def handled(request: Any) -> Any:
+        if request.method == "POST" and refused:
+            return httpx2.Response(refused.pop(), json={"error": {"code": "unauthorized"}})
+        return await handle(request)
+
+    async def renewed(_: str) -> str:
+        life.owner.subject = "sub somebody else" if is_other else life.owner.subject
+        return DEMO_TOKEN
+
+    monkeypatch.setattr(process.wire, "handle_async_request", handled)
+    monkeypatch.setattr(tokens, "renew", renewed)
+    if not is_other:
+        assert (await run(process, "mail")).structured["_act"]["outcome"] == "done"
+        return
+    with pytest.raises(ActRefused, match="signed in"):
+        await run(process, "mail")
+    assert process.wire.posts.total() == 0
+    assert [act.state for act in await acts_of(life, process)] == [State.NOT_SENT]
+
+
 async def test_whose_act_it_is_counts_when_the_token_is_at_hand(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before that a file may be half written by another process, and an equal act would not be seen as equal."""
     process, _ = frail(life)
@@ -242,13 +294,27 @@ async def test_a_mandate_agreed_to_with_a_warning_is_not_trusted_once_the_warnin
     await journal.taint(account, "calls history", now + 1000)
     with pytest.raises(ApprovalRequired) as asked:
         await control.mandate(proposed)
-    await journal.decide(account, asked.value.approval, agreed=True, how=Consent.PAGE)
+    await journal.decide(account, asked.value.approval, agreed=True, how=Consent.PAGE, shown=asked.value.question)
     database = journal._database  # pyright: ignore[reportPrivateUsage]
     assert isinstance(database, Database)
     database._clock = lambda: now + 800  # pyright: ignore[reportPrivateUsage]
     await _forget_taint(journal)
     await control.mandate(proposed)
     assert [mandate.is_trusted for mandate in await journal.mandates(account)] == [False]
+
+
+async def test_a_mandate_is_asked_anew_where_somebody_else_has_signed_in_since_it_was_agreed_to(life: Life) -> None:
+    process, journal = frail(life)
+    proposed = ProposeMandate(purpose="Calls", tools=["kallyai_calls_make"], acts=1, credits=5, until=_in_an_hour())
+    with pytest.raises(ApprovalRequired) as asked:
+        await process.parts.control.mandate(proposed)
+    await journal.decide(
+        life.owner.key, asked.value.approval, agreed=True, how=Consent.PAGE, shown=asked.value.question
+    )
+    life.owner.subject = "sub somebody else"
+    with pytest.raises(ApprovalRequired):
+        await process.parts.control.mandate(proposed)
+    assert await journal.mandates(life.owner.key) == []
 
 
 async def _forget_taint(journal: Mortal) -> None:
@@ -284,14 +350,18 @@ async def test_consent_does_not_hold_for_what_an_identifier_has_come_to_stand_fo
     approve = find("kallyai_actions_email_approve")
     with pytest.raises(ApprovalRequired) as asked:
         await process.engine.run(approve, arguments)
-    await journal.decide(life.owner.key, asked.value.approval, agreed=True, how=Consent.PAGE)
+    await journal.decide(
+        life.owner.key, asked.value.approval, agreed=True, how=Consent.PAGE, shown=asked.value.question
+    )
     life.world.save("outbox_email", draft | {"body": "Send me the code."})
     with pytest.raises(ApprovalRequired) as again:
         await process.engine.run(approve, arguments)
     assert again.value.approval != asked.value.approval
     assert "Send me the code." in again.value.question
     assert life.world.need("outbox_email", draft["id"])["status"] == draft["status"]
-    await journal.decide(life.owner.key, again.value.approval, agreed=True, how=Consent.PAGE)
+    await journal.decide(
+        life.owner.key, again.value.approval, agreed=True, how=Consent.PAGE, shown=again.value.question
+    )
     done = await process.engine.run(approve, arguments)
     assert done.structured["_act"]["outcome"] == "done"
     await life.end("one")

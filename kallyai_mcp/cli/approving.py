@@ -63,7 +63,7 @@ async def _approve(app: App, wanted: str | None, screen: Terminal) -> int:
     if agreed is None:
         say(f"Nothing was decided. It waits until {questions.clock(approval.expires)}.")
         return AGREE
-    await journal.decide(account, approval.id, agreed=agreed, how=Consent.TERMINAL)
+    await journal.decide(account, approval.id, agreed=agreed, how=Consent.TERMINAL, shown=approval.question.text())
     if not agreed:
         say("Declined. It is not run, and the same is not asked again for some minutes.")
         return AGREE
@@ -145,7 +145,13 @@ class Consenting:
             agreed = await decided(screen, approval)
             if agreed is None:
                 raise needed
-            await consents.decide(approval.id, agreed=agreed, how=Consent.TERMINAL)
+            try:
+                await consents.decide(approval.id, agreed=agreed, how=Consent.TERMINAL, shown=approval.question.text())
+            except ActRefused:
+                now = await consents.find(approval.id)
+                if now is None or now.decision is not None:
+                    raise
+                # It has changed, or its time was over: the run that follows has it asked anew.
             self.is_asking = False
         if not agreed:
             raise ActRefused(

@@ -48,11 +48,12 @@ def shown_asides(asides: Mapping[str, dict[str, Any]]) -> RenderableType:
 
 
 def _act(act: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {"act": act["id"], "outcome": act["outcome"], "agreed": act["agreed"]}
+    facts: dict[str, Any] = {"act": act["id"]} | {name: act[name] for name in ("outcome", "agreed") if name in act}
     if "charged_credits" in act:
         facts["charged"] = f"{act['charged_credits']:g} credits"
     facts |= {name: act[name] for name in ("mandate", "note") if name in act}
-    return facts | {"undo": _undo(act["undo"])}
+    facts |= {"find out": act["find_out"]} if "find_out" in act else {}
+    return facts | ({"undo": _undo(act["undo"])} if "undo" in act else {})
 
 
 def _undo(undo: Mapping[str, Any]) -> str:

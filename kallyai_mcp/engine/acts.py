@@ -20,14 +20,15 @@ import anyio
 
 from kallyai_mcp.api import Answer
 from kallyai_mcp.engine import outcome, refusals
-from kallyai_mcp.engine.gate import Order, Standing
+from kallyai_mcp.engine.asking import Asking, recipients
+from kallyai_mcp.engine.gate import Order
+from kallyai_mcp.engine.one_person import OnePersonsTokens
 from kallyai_mcp.engine.rehearsal import rehearse
 from kallyai_mcp.engine.result import as_object, shape, shape_data
-from kallyai_mcp.errors import ActRefused, ApprovalRequired, KallyError
-from kallyai_mcp.journal.storage import StorageAway
-from kallyai_mcp.model import Consent, State
-from kallyai_mcp.model.records import Draft, Earlier, Mandate, Note
-from kallyai_mcp.policy import Ask, still_shows
+from kallyai_mcp.errors import ActRefused, KallyError
+from kallyai_mcp.journal.beginning import not_equal
+from kallyai_mcp.model import State
+from kallyai_mcp.model.records import Draft, Earlier, Note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine.settling import Settler
     from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import ApiRequest, Args, Command
-    from kallyai_mcp.model.records import Act, Approval
+    from kallyai_mcp.model.records import Act
 
 STOP_LOOKS_EVERY = 0.25
 """Seconds between two looks, while an act is under way, whether everything was stopped."""
@@ -52,6 +53,9 @@ LAST_WRITE = 5.0
 
 Report = Callable[[str, Awaitable[Answer]], Awaitable[Answer]]
 """Told the identifier of an act, awaits its request."""
+
+_LOST = frozenset({State.UNKNOWN, State.NOT_FOUND})
+"""States of acts of which nobody knows what became of them."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +94,7 @@ class Acts:
         self._settler = settler
         self._reading = reading
         self._safety = gate.safety
+        self._asking = Asking(journal, owner, gate)
         self._is_recovered = False
 
     async def run(
@@ -118,23 +123,36 @@ class Acts:
         """
         order = Order(command, args, given)
         digest = self._digest(command, request)  # of whoever is signed in, as far as that is known by now
+        repeated = await self._repeated(command, options)
         if options.dry_run or self._safety.dry_run:
-            return await rehearse(order, request, self._gate, self._journal, self._owner.key, digest)
+            return await rehearse(order, request, self._gate, self._journal, self._owner.key, digest, repeated)
         try:
             seen = await self._admitted(order)
             digest = self._digest(command, request)
-            act = await self._begin(order, seen, digest, options)
+            if repeated is not None and repeated.draft.digest != digest:
+                raise not_equal(command.tool)
+            act = await self._begin(order, seen, digest, repeated)
         except ActRefused as refusal:
             await self._note(order, digest, refusal)
             raise
         if isinstance(act, Earlier):
             return await self._earlier(order, act.act)
         answer, act = await self._carry_out(order, request, act, report)
+        await self._reading.wrote(command, given, answer.data, act=act.id)
         try:
             answer = await self._reading.admit(command, given, answer)
         except KallyError as error:
             raise outcome.unshown(error, command, act.id) from None
-        return outcome.with_act(shape(command, request, answer, self._gate.zone), command, act)
+        return outcome.with_act(shape(command, request, answer, self._gate.zone), command, act, self._gate.allows)
+
+    async def _repeated(self, command: Command, options: Options) -> Act | None:
+        """Return the act that is wanted once more; whether it is equal can be told once the person is known."""
+        if options.repeat_of is None:
+            return None
+        act = await self._journal.act(self._owner.key, options.repeat_of)
+        if act is None or act.draft.tool != command.tool:
+            raise not_equal(command.tool)
+        return act
 
     async def _admitted(self, order: Order) -> Seen:
         seen = self._gate.reached(order)
@@ -147,87 +165,51 @@ class Acts:
             raise refusals.stopped(stop.by)
         return seen
 
-    async def _begin(self, order: Order, seen: Seen, digest: str, options: Options) -> Act | Earlier:
+    async def _begin(self, order: Order, seen: Seen, digest: str, repeated: Act | None) -> Act | Earlier:
         account, journal, command = self._owner.key, self._journal, order.command
-        if (
-            before := await journal.earlier(account, digest, options.repeat_of, harmless=_is_harmless(command))
-        ) is not None:
+        repeat_of = None if repeated is None else repeated.id
+        before = await journal.earlier(account, digest, repeat_of, harmless=_is_harmless(command))
+        if before is not None:
             return Earlier(before)
+        if repeated is not None and repeated.state in _LOST:
+            repeated = await self._settler.look(repeated)
+            if repeated.state is State.DONE:  # whoever wants another one did not know
+                return Earlier(repeated)
         seen = await self._gate.resolved(order, seen)
-        consent, approval, mandate = await self._consent(order, digest, seen, options)
+        consent, approval, mandate = await self._asking.consent(order, digest, seen, repeated)
         draft = Draft(
             tool=command.tool,
             digest=digest,
             arguments=dict(order.given),
             credits=outcome.credits_of(command, self._safety.max_credits_per_act),
             places_call=command.places_call,
-            recipients=_recipients(command, seen),
+            recipients=recipients(command, seen),
             masked=seen.masked,
             consent=consent,
             approval=None if approval is None else approval.id,
             mandate=None if mandate is None else mandate.id,
-            repeat_of=options.repeat_of,
+            repeat_of=repeat_of,
             is_harmless_twice=_is_harmless(command),
             before=seen.before,
         )
-        await self._reading.expect(command, order.given)
         return await journal.begin(account, draft, self._safety, mandate=mandate)
-
-    async def _consent(
-        self, order: Order, digest: str, seen: Seen, options: Options
-    ) -> tuple[Consent, Approval | None, Mandate | None]:
-        account, journal, command = self._owner.key, self._journal, order.command
-        standing = Standing(
-            await journal.tainted(account),
-            await journal.distrusted(account),
-            await self._mandates(command, outcome.credits_of(command, self._safety.max_credits_per_act)),
-        )
-        verdict, mandate = await self._gate.decision(order, seen, standing)
-        if not isinstance(verdict, Ask):
-            return verdict.consent, None, mandate if verdict.consent is Consent.MANDATE else None
-        approval = await journal.agreed(account, command.tool, digest)
-        if approval is not None and not still_shows(approval.question, seen.subject):
-            # An identifier stands for something else by now, which nobody has agreed to.
-            await journal.use(account, approval.id, command.tool, digest)
-            approval = None
-        if approval is None:
-            # Nobody is asked for what a limit is against anyway.
-            await journal.would_fit(
-                account,
-                outcome.credits_of(command, self._safety.max_credits_per_act),
-                self._safety,
-                places_call=command.places_call,
-                recipients=_recipients(command, seen),
-            )
-            repeated = None if options.repeat_of is None else await journal.act(account, options.repeat_of)
-            question = await self._gate.question(order, seen, verdict.reasons, repeated)
-            asked = await journal.ask(account, command.tool, digest, question)
-            why = " ".join(verdict.reasons) or "A person has to agree to this first."
-            raise ApprovalRequired(asked.id, question.text(), why=why, expires=asked.expires)
-        return approval.consent, approval, None
-
-    async def _mandates(self, command: Command, credits_: float) -> list[Mandate]:
-        """Return the mandates for a command that still have room for it; beyond, a person is asked again."""
-        account, journal, found = self._owner.key, self._journal, list[Mandate]()
-        for mandate in await journal.open_mandates(account):
-            if command.tool in mandate.tools:
-                acts, spent = await journal.mandate_usage(account, mandate.id)
-                if acts < mandate.acts and spent + credits_ <= mandate.credits + 1e-9:
-                    found.append(mandate)
-        return found
 
     async def _carry_out(self, order: Order, request: ApiRequest, act: Act, report: Report) -> tuple[Answer, Act]:
         command, account = order.command, self._owner.key
         was_sent = False
 
-        async def sending() -> None:
-            nonlocal was_sent
+        def require_same() -> None:
             if self._digest(command, request) != act.draft.digest:
                 raise refusals.somebody_else()
+
+        async def sending() -> None:
+            nonlocal was_sent
+            require_same()
+            await self._reading.expect(command, order.given, act.id)
             await self._journal.sending(account, act.id)
             was_sent = True
 
-        tokens = None if command.public else self._tokens
+        tokens = None if command.public else OnePersonsTokens(self._tokens, require_same)
         send = self._api.send(command, request, tokens, run_id=act.id, before=sending)
         try:
             answer = await self._unless_stopped(report(act.id, send))
@@ -319,11 +301,11 @@ class Acts:
             return await end()
         except KallyError as problem:
             # What has happened is told, whether or not it could be written down; that is tried again.
-            self._settler.owed.add(act.id, end, again=isinstance(problem, StorageAway))
+            self._settler.owed.add(act.id, end)
             _log.error("The end of act %s could not be written down: %s", act.id, problem.message)
             return replace(act, state=state, answer=answer, charged=charged, note="its end is not yet written down")
         except BaseException:
-            self._settler.owed.add(act.id, end, again=False)
+            self._settler.owed.add(act.id, end)
             raise
 
     async def _charged(
@@ -343,13 +325,15 @@ class Acts:
 
     async def _earlier(self, order: Order, act: Act) -> Result:
         command = order.command
-        if act.state in {State.UNKNOWN, State.NOT_FOUND}:
+        if act.state in _LOST:
             act = await self._settler.look(act)
             if act.state is not State.DONE:
                 raise outcome.still_unknown(command, act)
         kept = Answer(200, act.answer, None, None, "application/json", sandbox=False)
+        await self._reading.recall(command, act)
         admitted = await self._reading.admit(command, order.given, kept)
-        return outcome.earlier(command, act, shape_data(command, admitted.data, admitted.withheld, self._gate.zone))
+        shaped = shape_data(command, admitted.data, admitted.withheld, self._gate.zone)
+        return outcome.earlier(command, act, shaped, self._gate.allows)
 
     async def _recover(self) -> None:
         """Settle, once per process, what those that have died left behind, and always what this one still owes."""
@@ -386,11 +370,6 @@ class Acts:
         ]
         text = json.dumps(whole, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _recipients(command: Command, seen: Seen) -> tuple[str, ...]:
-    """Return who counts as contacted: not where calls are diverted to. A draft counts as what it is written for."""
-    return () if command.diverts else seen.contacted
 
 
 def _is_harmless(command: Command) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from kallyai_mcp.catalog import by_tool
+from kallyai_mcp.engine.naming import everything, named
 from kallyai_mcp.engine.settling import ids_of, moment_of
 from kallyai_mcp.errors import ApiError, KallyError
 from kallyai_mcp.model import State, build_request, parse
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kallyai_mcp.api import ApiClient, Tokens
+    from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.engine.reader import Reader
     from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import Command, Defaults
@@ -56,6 +58,7 @@ class Brake:
         journal: Where the stop is written, for all processes.
         approval_mode: Stands in the receipts.
         clock: Seconds since the epoch.
+        allows: Whether the caller may run a tool; a stop uses all that help.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Brake:
         *,
         approval_mode: str,
         clock: Callable[[], float] = time.time,
+        allows: Allows = everything,
     ) -> None:
         self._api = api
         self._tokens = tokens
@@ -76,6 +80,7 @@ class Brake:
         self._journal = journal
         self._mode = approval_mode
         self._clock = clock
+        self._allows = allows
 
     async def stop(self, account: str, by: str, *, frozen: str | None = None) -> dict[str, Any]:
         """Freeze all acts, then cancel what they have set going.
@@ -100,10 +105,11 @@ class Brake:
         async def end(act: Act) -> None:
             async with limiter:
                 with_what, why = await self._end(account, act)
+            facts = {"act": act.id, "tool": named(act.draft.tool, self._allows)}
             if with_what is not None:
-                cancelled.append({"act": act.id, "tool": act.draft.tool, "with": with_what})
+                cancelled.append(facts | {"with": named(with_what, self._allows)})
             elif why is not None:
-                left.append({"act": act.id, "tool": act.draft.tool, "why": why})
+                left.append(facts | {"why": why})
 
         async with anyio.create_task_group() as group:
             for act in acts:

@@ -27,10 +27,10 @@ class Consents:
         """Return a question; None where this account has none of this identifier."""
         return await self._journal.approval(self._owner.key, approval)
 
-    async def decide(self, approval: str, *, agreed: bool, how: Consent) -> Approval:
-        """Note what a person has decided. The first decision counts.
+    async def decide(self, approval: str, *, agreed: bool, how: Consent, shown: str) -> Approval:
+        """Note what a person has decided who was shown this text. The first decision counts.
 
         Raises:
-            ActRefused: The question is not open any more, or there is none.
+            ActRefused: The question is not open any more, is another one by now, or there is none.
         """
-        return await self._journal.decide(self._owner.key, approval, agreed=agreed, how=how)
+        return await self._journal.decide(self._owner.key, approval, agreed=agreed, how=how, shown=shown)

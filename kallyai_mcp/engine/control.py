@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.catalog import by_tool
+from kallyai_mcp.engine.naming import everything, named, worded
 from kallyai_mcp.engine.outcome import told
 from kallyai_mcp.errors import ApprovalRequired, InvalidArguments, Problem
 from kallyai_mcp.model.records import Mandate
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.owner import Owner
     from kallyai_mcp.commands.acts import ListActs, ProposeMandate, RevokeMandate, StopActs
     from kallyai_mcp.engine.brake import Brake
+    from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.engine.run import LocalCommand
     from kallyai_mcp.engine.settling import Settler
     from kallyai_mcp.journal import Journal
@@ -42,6 +44,7 @@ class Control:
         brake: Stops everything.
         zone: IANA zone of the user.
         clock: Seconds since the epoch.
+        allows: Whether the caller may run a tool.
     """
 
     def __init__(
@@ -53,6 +56,8 @@ class Control:
         brake: Brake,
         zone: str,
         clock: Callable[[], float] = time.time,
+        *,
+        allows: Allows = everything,
     ) -> None:
         self._journal = journal
         self._owner = owner
@@ -61,6 +66,7 @@ class Control:
         self._brake = brake
         self._zone = zone
         self._clock = clock
+        self._allows = allows
 
     def commands(self) -> Mapping[str, LocalCommand]:
         """Return the commands by name, for the engine."""
@@ -74,10 +80,11 @@ class Control:
     async def acts(self, args: ListActs) -> dict[str, Any]:
         """List the acts, after looking up the unknown ones."""
         account = self._owner.key
+        await self._settler.owed.try_to_write()
         await self._journal.recover(account, self._safety.approval)
         await self._settler.look_all()
         listed = await self._journal.acts(account, limit=args.limit)
-        return {"acts": [shown(act) for act in listed], **await self.standing()}
+        return {"acts": [self._shown(act) for act in listed], **await self.standing()}
 
     async def standing(self) -> dict[str, Any]:
         """Return who agrees, what is stopped, what of the limits is used, and the mandates."""
@@ -101,7 +108,11 @@ class Control:
             "limits": {"used": used, "allowed": allowed},
             "mandates": [await self._shown_mandate(mandate) for mandate in mandates],
         }
-        return facts if stop is None else facts | {"stopped": {"since": _moment(stop.since), "by": stop.by}}
+        return (
+            facts
+            if stop is None
+            else facts | {"stopped": {"since": _moment(stop.since), "by": worded(stop.by, self._allows)}}
+        )
 
     async def mandate(self, args: ProposeMandate) -> dict[str, Any]:
         """Have a person agree to a mandate, and put it in force.
@@ -120,9 +131,10 @@ class Control:
             credits=args.credits,
             until=until,
             now=now,
-            known=lambda tool: (command := by_tool().get(tool)) is not None and command.is_act,
+            known=lambda tool: (command := by_tool().get(tool)) is not None and command.is_act and self._allows(tool),
         )
-        digest = hashlib.sha256(json.dumps([MANDATE_TOOL, self._owner.world, asdict(bounds)]).encode()).hexdigest()
+        whole = [MANDATE_TOOL, self._owner.world, self._owner.subject, asdict(bounds)]
+        digest = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
         approval = await self._journal.agreed(account, MANDATE_TOOL, digest)
         if approval is None:
             is_tainted = await self._journal.tainted(account) is not None
@@ -168,24 +180,24 @@ class Control:
         await self._journal.revoke(account, args.mandate_id)
         return {"revoked": True}
 
+    def _shown(self, act: Act) -> dict[str, Any]:
+        command = by_tool().get(act.draft.tool)
+        facts = {"tool": named(act.draft.tool, self._allows), "to": act.draft.masked}
+        if command is None:
+            return facts | {"id": act.id, "outcome": str(act.state)}
+        return facts | told(command, act, self._allows)
+
     async def _shown_mandate(self, mandate: Mandate) -> dict[str, Any]:
         acts, credits_ = await self._journal.mandate_usage(self._owner.key, mandate.id)
         return {
             "id": mandate.id,
             "purpose": mandate.purpose,
-            "tools": list(mandate.tools),
+            "tools": [named(tool, self._allows) for tool in mandate.tools],
             "recipients": list(mandate.recipients),
             "acts_left": max(0, mandate.acts - acts),
             "credits_left": round(max(0.0, mandate.credits - credits_), 2),
             "until": _moment(mandate.until),
         }
-
-
-def shown(act: Act) -> dict[str, Any]:
-    """Return an act for a list."""
-    command = by_tool().get(act.draft.tool)
-    facts = {"tool": act.draft.tool, "to": act.draft.masked}
-    return facts | ({"id": act.id, "outcome": str(act.state)} if command is None else told(command, act))
 
 
 def _moment(seconds: float) -> str:

@@ -6,15 +6,16 @@ Nothing here sends an act. What it reads it reads for itself: no model sees it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from kallyai_mcp.engine import refusals
-from kallyai_mcp.engine.outcome import undo_sentence
+from kallyai_mcp.engine.naming import everything, undo_sentence, worded
 from kallyai_mcp.model.acts import USUAL_CALL, price
 from kallyai_mcp.model.looking import entries, given, matches, values_at
 from kallyai_mcp.policy import (
+    DESCRIBED,
     Ask,
     check,
     covers,
@@ -25,12 +26,14 @@ from kallyai_mcp.policy import (
     names_all,
     of_value,
     question,
+    still_shows,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kallyai_mcp.engine.contacts import Contacts
+    from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.engine.reader import Reader
     from kallyai_mcp.model import Args, Command
     from kallyai_mcp.model.acts import Subject
@@ -116,6 +119,7 @@ class Gate:
         safety: The rules.
         zone: IANA zone of the user.
         now: Tells the time.
+        allows: Whether the caller may run a tool.
     """
 
     def __init__(
@@ -125,12 +129,15 @@ class Gate:
         safety: Safety,
         zone: str,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        allows: Allows = everything,
     ) -> None:
         self._reader = reader
         self._contacts = contacts
         self.safety = safety
         self.zone = zone
         self._now = now
+        self.allows = allows
 
     def reached(self, order: Order) -> Seen:
         """Return whom an order reaches by its own arguments.
@@ -207,19 +214,31 @@ class Gate:
 
     async def question(self, order: Order, seen: Seen, reasons: tuple[str, ...], repeated: Act | None) -> Question:
         """Put into words what a person is to agree to."""
-        known = await self._contacts.names(fresh=True)
-        names = {} if known is None else {spot.value: known.get(spot.value) for spot in seen.destinations}
-        return question(
+        names = await self._names(seen)
+        asked = question(
             order.command,
             order.args,
             destinations=seen.destinations,
             names=names,
             subject=seen.subject,
             estimate=await self._estimate(order.command, order.given),
-            undo=undo_sentence(order.command),
+            undo=undo_sentence(order.command, self.allows),
             reasons=reasons,
             repeat_of=repeated,
         )
+        facts = [(name, worded(text, self.allows) if name == DESCRIBED else text) for name, text in asked.facts]
+        return replace(asked, title=worded(asked.title, self.allows), facts=tuple(facts))
+
+    async def holds(self, asked: Question, seen: Seen, repeated: Act | None) -> bool:
+        """Whether what a person was shown is so now; what cannot be read any more is not."""
+        return still_shows(asked, seen.subject, {}, repeated) or still_shows(
+            asked, seen.subject, await self._names(seen), repeated
+        )
+
+    async def _names(self, seen: Seen) -> dict[str, str | None]:
+        """Return the names in the contacts of whom an order reaches; nobody where they cannot be read."""
+        known = await self._contacts.names(fresh=True)
+        return {} if known is None else {spot.value: known.get(spot.value) for spot in seen.destinations}
 
     async def _estimate(self, command: Command, arguments: Mapping[str, Any]) -> str | None:
         if not command.costs_credits:

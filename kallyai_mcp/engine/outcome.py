@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.commands.calls import ENDED
+from kallyai_mcp.engine.naming import undo_of, undone_sentence
 from kallyai_mcp.errors import ActRefused, ApiError, SignInRequired, TransportError
 from kallyai_mcp.model import State
 from kallyai_mcp.model.acts import LONGEST_CALL, price
-from kallyai_mcp.model.undoing import tool_of, ways
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.engine.result import Result
     from kallyai_mcp.errors import KallyError
     from kallyai_mcp.model import Command
     from kallyai_mcp.model.records import Act
-    from kallyai_mcp.model.undoing import Way
 
 ACT = "_act"
 """Field of a result that tells about the act."""
@@ -77,14 +77,14 @@ def _number(value: Any) -> float | None:
     return number if 0 <= number < 1e9 else None
 
 
-def told(command: Command, act: Act) -> dict[str, Any]:
-    """Return what a result says about its act."""
+def told(command: Command, act: Act, allows: Allows) -> dict[str, Any]:
+    """Return what a result says about its act, to somebody who may run some tools."""
     facts: dict[str, Any] = {
         "id": act.id,
         "outcome": str(act.state),
         "agreed": str(act.draft.consent),
         "at": _moment(act.sent or act.created),
-        "undo": undo_of(command, act),
+        "undo": undo_of(command, act, allows) if act.state is State.DONE else {"possible": False},
     }
     if act.charged is not None:
         facts["charged_credits"] = act.charged
@@ -95,49 +95,21 @@ def told(command: Command, act: Act) -> dict[str, Any]:
     return facts
 
 
-def undo_of(command: Command, act: Act) -> dict[str, Any]:
-    """Return whether the act can be reversed, how and until when."""
-    if act.state is not State.DONE:
-        return {"possible": False}
-    draft = act.draft
-    open_ways = ways(command, draft.arguments, act.answer or {}, None, draft.before)
-    if not open_ways:
-        return {"possible": False}
-    first, *others = [_shown_way(way) for way in open_ways]
-    return {"possible": True, **first} | ({"otherwise": others} if others else {})
-
-
-def _shown_way(way: Way) -> dict[str, Any]:
-    facts: dict[str, Any] = {"tool": way.tool, "until": way.undo.until}
-    if not way.undo.restores:
-        facts["only"] = "ends what has not happened yet"
-    if way.arguments is not None:
-        return facts | {"arguments": way.arguments}
-    return facts if way.undo.look is None else facts | {"find_with": tool_of(way.undo.look.command)}
-
-
-def with_act(result: Result, command: Command, act: Act) -> Result:
+def with_act(result: Result, command: Command, act: Act, allows: Allows) -> Result:
     """Add what is to be known of the act to its result."""
-    facts = told(command, act)
-    return result.with_facts({ACT: facts}, after=(_sentence(facts),))
+    facts = told(command, act, allows)
+    sentence = f"Act {facts['id']}: {facts['outcome']}. {undone_sentence(facts['undo'])}"
+    return result.with_facts({ACT: facts}, after=(sentence,))
 
 
-def _sentence(facts: Mapping[str, Any]) -> str:
-    undo = facts["undo"]
-    reversal = "It cannot be undone."
-    if undo["possible"]:
-        reversal = f"It can be {'broken off' if 'only' in undo else 'undone'} with {undo['tool']} {undo['until']}."
-    return f"Act {facts['id']}: {facts['outcome']}. {reversal}"
-
-
-def earlier(command: Command, act: Act, result: Result) -> Result:
+def earlier(command: Command, act: Act, result: Result, allows: Allows) -> Result:
     """Answer a request for an act that was done just before with what came of it, and ask whether another is wanted."""
     question = (
         f"Not done again: exactly this was done at {_moment(act.sent or act.created)}, and this is what came of it. Is "
         f"another one wanted? Ask the user; if so, run it again with repeat_of set to {act.id}."
     )
     again = {"act": act.id, "question": question, "repeat_of": act.id}
-    return result.with_facts({ACT: told(command, act), "_earlier": again}, before=(f"{question}\n",))
+    return result.with_facts({ACT: told(command, act, allows), "_earlier": again}, before=(f"{question}\n",))
 
 
 def still_unknown(command: Command, act: Act) -> ActRefused:
@@ -162,14 +134,6 @@ def mark_unknown(error: KallyError, act: Act) -> None:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def undo_sentence(command: Command) -> str:
-    """Return, before a run, whether it could be reversed, how and until when."""
-    if command.undo is None:
-        return "It cannot be undone."
-    undo = command.undo
-    return f"It can be {'undone' if undo.restores else 'broken off'} with {tool_of(undo.command)} {undo.until}."
 
 
 def unshown(error: KallyError, command: Command, act: str | None = None) -> KallyError:

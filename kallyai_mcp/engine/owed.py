@@ -1,4 +1,4 @@
-"""The ends of acts that could not be written down: tried again with the next act, and beside it where that may help."""
+"""The ends of acts that could not be written down: tried again in the background, and before acts are looked at."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Owed:
     def __len__(self) -> int:
         return len(self._ends)
 
-    def add(self, identifier: str, end: Callable[[], Awaitable[Act]], *, again: bool) -> None:
-        """Remember how the end of an act is written down; with `again`, try so in the background."""
+    def add(self, identifier: str, end: Callable[[], Awaitable[Act]]) -> None:
+        """Remember how the end of an act is written down, and try so in the background until it is."""
         self._ends[identifier] = end
-        if again and not self._is_trying:
+        if not self._is_trying:
             self._is_trying = True
             self._start(self._try)
 
@@ -58,7 +58,15 @@ class Owed:
                 await end()
             except ActRefused as problem:  # the journal was moved away
                 _log.warning("The end of act %s is not written down: %s", identifier, problem.message)
-            self._ends.pop(identifier, None)
+            if self._ends.get(identifier) is end:
+                del self._ends[identifier]
+
+    async def try_to_write(self) -> None:
+        """Write down all that is owed, if the journal can be used; it is tried again otherwise."""
+        try:
+            await self.write()
+        except KallyError as problem:
+            _log.debug("The ends of %d acts are still owed: %s", len(self._ends), problem.message)
 
     async def _try(self) -> None:
         pause = PAUSE
@@ -66,9 +74,8 @@ class Owed:
             while self._ends:
                 await self._sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-                try:
-                    await self.write()
-                except KallyError as problem:
-                    _log.debug("The ends of %d acts are still owed: %s", len(self._ends), problem.message)
+                await self.try_to_write()
+        except Exception as error:  # noqa: BLE001 - beside everything else: what fails here must not end the program
+            _log.warning("The ends of %d acts are written down with the next act: %s", len(self._ends), error)
         finally:
             self._is_trying = False

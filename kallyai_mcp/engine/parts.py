@@ -11,6 +11,7 @@ from kallyai_mcp.engine.consents import Consents
 from kallyai_mcp.engine.contacts import Contacts
 from kallyai_mcp.engine.control import Control
 from kallyai_mcp.engine.gate import Gate
+from kallyai_mcp.engine.naming import everything
 from kallyai_mcp.engine.past import Past
 from kallyai_mcp.engine.reader import Reader
 from kallyai_mcp.engine.reading import Reading
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.api import ApiClient, Tokens
     from kallyai_mcp.auth.owner import Owner
+    from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.model import Defaults
     from kallyai_mcp.settings import Settings
 
@@ -37,6 +39,7 @@ class Parts:
         owner: Whose acts they are.
         start: Runs something in the background for as long as the program lives.
         journal: Where acts are recorded; in the state folder unless given. One that others share is not closed here.
+        allows: Whether the caller may run a tool.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Parts:
         owner: Owner,
         start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
         journal: Journal | None = None,
+        allows: Allows = everything,
     ) -> None:
         self._settings = settings
         self._api = api
@@ -56,6 +60,7 @@ class Parts:
         self._start = start
         self.owner = owner
         self._journal = journal
+        self._allows = allows
 
     @cached_property
     def journal(self) -> Journal:
@@ -75,7 +80,8 @@ class Parts:
     @cached_property
     def gate(self) -> Gate:
         """Judges acts."""
-        return Gate(self.reader, self.contacts, self._settings.safety, self._settings.zone)
+        settings = self._settings
+        return Gate(self.reader, self.contacts, settings.safety, settings.zone, allows=self._allows)
 
     @cached_property
     def settler(self) -> Settler:
@@ -110,7 +116,8 @@ class Parts:
     def past(self) -> Past:
         """Looks up acts."""
         settings = self._settings
-        return Past(self.journal, self.owner, self.settler, self.reading, settings.safety.approval, settings.zone)
+        mode, zone = settings.safety.approval, settings.zone
+        return Past(self.journal, self.owner, self.settler, self.reading, mode, zone, self._allows)
 
     @cached_property
     def consents(self) -> Consents:
@@ -127,13 +134,16 @@ class Parts:
             self.reader,
             self.journal,
             approval_mode=self._settings.safety.approval,
+            allows=self._allows,
         )
 
     @cached_property
     def control(self) -> Control:
         """The commands about acts."""
         settings = self._settings
-        return Control(self.journal, self.owner, settings.safety, self.settler, self.brake, settings.zone)
+        return Control(
+            self.journal, self.owner, settings.safety, self.settler, self.brake, settings.zone, allows=self._allows
+        )
 
     async def aclose(self) -> None:
         """Close the journal, if it was used."""

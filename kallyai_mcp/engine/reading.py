@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine.reader import Reader
     from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import Command
+    from kallyai_mcp.model.records import Act
     from kallyai_mcp.safety import Safety
 
 TAINTED_FOR = 1800.0
@@ -35,6 +36,9 @@ WRITTEN_EVERY = 30.0
 
 CONTACT = "contact"
 """Kind under which numbers and addresses are kept that were written down while strangers' words had just been read."""
+
+ACT = "act"
+"""Kind under which acts are kept that were begun in such a time and write down who is known."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,16 +74,11 @@ class Reading:
         self._owed: tuple[str, float] | None = None
 
     async def admit(self, command: Command, given_: Mapping[str, Any], answer: Answer) -> Answer:
-        """Note what an answer brings, and return what of it may be shown.
+        """Note that strangers' words of an answer are handed over, and return what of it may be shown.
 
         Raises:
             KallyError: That strangers' words were read cannot be noted, and other servers would not know of it.
         """
-        if command.introduces:
-            try:
-                await self._note_written(given_, answer.data)
-            except KallyError as error:  # it has happened: what was given is noted already, and the answer is due
-                _log.warning("What was written of contacts could not be noted: %s", error.message)
         if not command.third_party_text:
             return answer
         await self.mark(command)
@@ -90,14 +89,67 @@ class Reading:
         own = await self._contacts.own()
         return admitted(command, answer, known, own, sender=await self._sender(command, given_))
 
-    async def expect(self, command: Command, given_: Mapping[str, Any]) -> None:
+    async def expect(self, command: Command, given_: Mapping[str, Any], act: str | None = None) -> bool:
         """Note, before it is sent, what a run is to write down of who is known: its answer may never come.
+
+        Returns:
+            Whether strangers may be behind it.
 
         Raises:
             KallyError: It cannot be noted; the run must not be sent then.
         """
-        if command.introduces:
-            await self._note_written(given_, None)
+        if not command.introduces:
+            return False
+        self._contacts.forget()
+        account = self._owner.key
+        if await self._journal.tainted(account) is None:
+            return False
+        await self._journal.distrust(account, CONTACT, reached_in(dict(given_)))
+        if act is not None:
+            await self._journal.distrust(account, ACT, {act})
+        return True
+
+    async def wrote(
+        self,
+        command: Command,
+        given_: Mapping[str, Any],
+        data: Any,
+        *,
+        act: str | None = None,
+        is_tainted: bool = False,
+    ) -> None:
+        """Note what a run has written down of who is known, now that its answer has come.
+
+        Args:
+            command: What was run.
+            given_: With which arguments.
+            data: What was answered.
+            act: The act that it was, if it was one.
+            is_tainted: What `expect` has said of it.
+        """
+        if not command.introduces:
+            return
+        self._contacts.forget()
+        account = self._owner.key
+        try:
+            if is_tainted or await self._was_tainted(act) or await self._journal.tainted(account) is not None:
+                await self._journal.distrust(account, CONTACT, reached_in(dict(given_)) | reached_in(data))
+        except KallyError as error:  # it has happened: what was given is noted already, and the answer is due
+            _log.warning("What was written of contacts could not be noted: %s", error.message)
+
+    async def recall(self, command: Command, act: Act) -> None:
+        """Note whom an act of some time ago has written down: where its answer was lost, nobody has noted it.
+
+        What is read now has no part in it: what counts is whether strangers may have been behind it then.
+
+        Raises:
+            KallyError: It cannot be noted.
+        """
+        if command.introduces and await self._was_tainted(act.id):
+            await self._journal.distrust(self._owner.key, CONTACT, reached_in(act.answer))
+
+    async def _was_tainted(self, act: str | None) -> bool:
+        return act is not None and (ACT, act) in await self._journal.distrusted(self._owner.key)
 
     async def catch_up(self) -> None:
         """Set a mark that could not be set when its words were handed over.
@@ -130,12 +182,6 @@ class Reading:
             _log.warning("That strangers' words were read could not be written down: %s", error.message)
         else:
             self._written = now
-
-    async def _note_written(self, given_: Mapping[str, Any], data: Any) -> None:
-        self._contacts.forget()
-        written = reached_in(dict(given_)) | reached_in(data)
-        if written and await self._journal.tainted(self._owner.key) is not None:
-            await self._journal.distrust(self._owner.key, CONTACT, written)
 
     async def _sender(self, command: Command, given_: Mapping[str, Any]) -> str | None:
         look = sender_look(command)

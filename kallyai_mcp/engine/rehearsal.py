@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.engine import outcome
+from kallyai_mcp.engine.asking import recipients, roomy_mandates
 from kallyai_mcp.engine.gate import Standing, documented_price
+from kallyai_mcp.engine.naming import undo_sentence, worded
 from kallyai_mcp.engine.result import Body
 from kallyai_mcp.errors import ActRefused
 from kallyai_mcp.model.records import Note
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine.result import Result
     from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import ApiRequest, Command
+    from kallyai_mcp.model.records import Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,13 @@ class Check:
 
 
 async def rehearse(
-    order: Order, request: ApiRequest, gate: Gate, journal: Journal, account: str, digest: str
+    order: Order,
+    request: ApiRequest,
+    gate: Gate,
+    journal: Journal,
+    account: str,
+    digest: str,
+    repeated: Act | None = None,
 ) -> Result:
     """Return the exact request, the checks passed and failed, and the price by the documents.
 
@@ -44,7 +53,13 @@ async def rehearse(
     command, safety = order.command, gate.safety
     checks: list[Check] = []
     stop = await journal.stopped(account)
-    checks.append(Check("not stopped", stop is None, "acts may run" if stop is None else f"stopped by {stop.by}"))
+    checks.append(
+        Check(
+            "not stopped",
+            stop is None,
+            "acts may run" if stop is None else f"stopped by {worded(stop.by, gate.allows)}",
+        )
+    )
     seen = None
     try:
         seen = gate.reached(order)
@@ -54,22 +69,30 @@ async def rehearse(
         shown = ", ".join(spot.shown for spot in seen.destinations) or "none of its own"
         checks.append(Check("destination", passed=True, detail=shown))
     try:
-        before = await journal.earlier(account, digest, None, harmless=command.idempotent or not command.is_act)
+        is_harmless, repeat_of = command.idempotent or not command.is_act, None if repeated is None else repeated.id
+        before = await journal.earlier(account, digest, repeat_of, harmless=is_harmless)
     except ActRefused as refusal:
         checks.append(Check("not done before", passed=False, detail=refusal.message))
     else:
         first = "no equal act before" if before is None else f"act {before.id} was the same, and is {before.state}"
+        if repeated is not None and repeated.draft.digest != digest:
+            checks.append(Check("repeat_of", passed=False, detail=f"act {repeated.id} was not the same"))
+        elif before is None and repeated is not None:
+            first = f"act {repeated.id} was the same, and another one is wanted"
         checks.append(Check("not done before", before is None, first))
     credits_ = outcome.credits_of(command, safety.max_credits_per_act)
     try:
-        await journal.would_fit(account, credits_, safety, places_call=command.places_call)
+        reached = () if seen is None else recipients(command, seen)
+        await journal.would_fit(account, credits_, safety, places_call=command.places_call, recipients=reached)
     except ActRefused as refusal:
         checks.append(Check("limits", passed=False, detail=refusal.message))
     else:
         checks.append(Check("limits", passed=True, detail=f"{credits_:g} credits would be set aside"))
     if seen is not None:
         standing = Standing(
-            await journal.tainted(account), await journal.distrusted(account), await journal.open_mandates(account)
+            await journal.tainted(account),
+            await journal.distrusted(account),
+            await roomy_mandates(journal, account, command, credits_),
         )
         verdict, _ = await gate.decision(order, seen, standing, offline=True)
         if isinstance(verdict, Ask):
@@ -86,7 +109,7 @@ async def rehearse(
         "request": shown_request(command, request),
         "checks": [asdict(check) for check in checks],
         "price_estimate": documented_price(command, safety.max_credits_per_act) or "nothing",
-        "undo": outcome.undo_sentence(command),
+        "undo": undo_sentence(command, gate.allows),
     }
     verdict_text = f"It would not pass: {', '.join(failed)}." if failed else "It would pass every check."
     return Body(data=facts, notes=(f"Nothing was sent. {verdict_text}",)).result()

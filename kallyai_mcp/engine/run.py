@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.catalog import find
+from kallyai_mcp.engine.more import TOOL as MORE_TOOL
 from kallyai_mcp.engine.more import Continued, Source
 from kallyai_mcp.engine.options import Options, take_options
 from kallyai_mcp.engine.outcome import ACT, unshown
@@ -69,8 +70,8 @@ class Engine:
         self._acts = acts
         self._reading = reading
         self._past = past
-        self._continued = continued or Continued(None, lambda: "")
-        self._underway = Underway(start)
+        self._continued = continued if continued and allows(MORE_TOOL) else Continued(None, lambda: "")
+        self._underway = Underway(start, allows)
         self._allows = allows
         self._waiting = Waiting(self._read, self._underway, past, self._mark, allows)
 
@@ -105,14 +106,14 @@ class Engine:
         options, given = take_options(command, tidy(command, arguments))
         args = parse(command, given, example_value)
         if command.name == "wait":
-            return await self._waiting.wait(given["id"], until, progress)
+            return await self._waiting.wait(given["id"], until, progress, _all if whole else self._continued.finish)
 
         async def work(run: Run) -> Result:
             if command.name == "more":
                 return await self._more(given["cursor"], run)
             if whole:
                 result = await self._whole(command, args, given, options, run)
-                return result if result.body is None else result.body.all(result.file)
+                return _all(result, Source(command, given))
             return await self._finished(command, args, given, options, run)
 
         return await self._underway.run(command, work, until, progress)
@@ -140,12 +141,13 @@ class Engine:
 
             return await self._acts().run(command, args, given, request, options, report)
         tokens = None if command.public else self._tokens
-        if command.introduces:
-            await self._reading().expect(command, given)
+        is_tainted = command.introduces and await self._reading().expect(command, given)
         if command.effect is not Effect.READ:
             self._underway.keep(run)
         answer = await self._api.send(command, request, tokens, run_id=str(uuid.uuid4()))
-        if command.third_party_text or command.introduces:
+        if command.introduces:
+            await self._reading().wrote(command, given, answer.data, is_tainted=is_tainted)
+        if command.third_party_text:
             try:
                 answer = await self._reading().admit(command, given, answer)
             except KallyError as error:
@@ -193,4 +195,8 @@ class Engine:
 
     async def _read(self, command: Command, arguments: Mapping[str, Any]) -> Result:
         args = parse(command, arguments, example_value)
-        return await self._finished(command, args, arguments, Options(), Run(command))
+        return await self._whole(command, args, arguments, Options(), Run(command))
+
+
+def _all(result: Result, _: Source) -> Result:
+    return result if result.body is None else result.body.all(result.file)

@@ -14,6 +14,7 @@ from kallyai_mcp.engine.outcome import charge_of
 from kallyai_mcp.engine.owed import Owed
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.model import State
+from kallyai_mcp.model.acts import UNDER_WAY
 from kallyai_mcp.model.looking import given, judge, see
 
 if TYPE_CHECKING:
@@ -24,8 +25,15 @@ if TYPE_CHECKING:
     from kallyai_mcp.model.acts import Look
     from kallyai_mcp.model.records import Act
 
-LOOKS_AFTER = (1.0, 4.0, 15.0, 45.0, 120.0)
+LOOKS_AFTER = (1.0, 4.0, 15.0, 45.0, 115.0, 120.0)
 """Seconds between one look and the next, the first after the answer was lost."""
+
+SEARCHED_FOR = sum(LOOKS_AFTER)
+"""Seconds for which it is looked for: as long as the service may take for what takes longest, a call (the vendor's
+command line waits 300 s for it)."""
+
+LONGEST_RUN = 900.0
+"""Seconds after which what was sent has ended, in whatever process; no request may take longer than 600."""
 
 GIVEN_UP_AFTER = 60.0
 """Seconds after sending from which on an act that left no trace counts as not found."""
@@ -97,6 +105,14 @@ class Settler:
         finally:
             self._watched.discard(act.id)
 
+    def may_change(self, act: Act) -> bool:
+        """Whether an act may still end, or be found, by itself; where not, only people can tell what became of it."""
+        command, now = by_tool().get(act.draft.tool), self._clock()
+        if act.state is State.UNKNOWN:
+            is_shown = command is not None and command.trace is not None
+            return is_shown and now < (act.settled or act.created) + SEARCHED_FOR
+        return act.state in UNDER_WAY and now < (act.sent or act.created) + LONGEST_RUN
+
     async def look_all(self) -> list[Act]:
         """Look once for every act of the last day that is unknown, or was not found; return them as they are now."""
         since = self._clock() - _DAY
@@ -118,25 +134,30 @@ class Settler:
         if answer is None:
             return act
         since = None if self._is_sandbox() else moment_of(act)
-        claimed = await self._claimed(act)
+        claimed = set[str]() if _names_it(look) else await self._claimed(act)
         sight = see(look, answer, act.draft.arguments, since, is_other=lambda entry: bool(claimed & ids_of(entry)))
         if sight.entry is not None and sight.happened and await self._may_be_anothers(act, look, sight.entry):
             return act
         if sight.happened:
+            found = set[str]() if _names_it(look) else ids_of(sight.entry or {})
             return await self._settle(
                 act,
                 State.DONE,
                 answer=sight.entry,
                 charged=charge_of(command, sight.entry),
                 note=f"found afterwards with {look.command}",
+                # Whoever looks for an equal act at the same moment, in whatever process, has found the same entry.
+                unless=(lambda other: bool(found & ids_of(other.answer or {}))) if found else None,
             )
         is_over = self._clock() - (act.sent or act.created) >= GIVEN_UP_AFTER
         if sight.happened is False and is_over and act.state is State.UNKNOWN:
             return await self._settle(act, State.NOT_FOUND, note=f"no trace of it with {look.command}")
         return act
 
-    async def _settle(self, act: Act, state: State, **facts: Any) -> Act:
-        return await self._journal.settle(self._account, act.id, state, approval_mode=self._mode, **facts)
+    async def _settle(self, act: Act, state: State, unless: Callable[[Act], bool] | None = None, **facts: Any) -> Act:
+        return await self._journal.settle(
+            self._account, act.id, state, approval_mode=self._mode, unless=unless, **facts
+        )
 
     async def _may_be_anothers(self, act: Act, look: Look, entry: Mapping[str, Any]) -> bool:
         """Whether an entry fits another act as well, of which nobody knows either: then it says nothing of this one."""
@@ -154,6 +175,11 @@ class Settler:
         since = (act.sent or act.created) - _DAY
         others = await self._journal.acts(self._account, states={State.DONE}, since=since, limit=500)
         return set[str]().union(*(ids_of(other.answer) for other in others if other.answer and other.id != act.id))
+
+
+def _names_it(look: Look) -> bool:
+    """Whether a look is for the very thing that the act was given, which may be another act's making, too."""
+    return not look.entries or any(name in look.match for name in _IDS)
 
 
 def moment_of(act: Act) -> datetime:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from kallyai_mcp.engine.naming import ELSEWHERE, everything
 from kallyai_mcp.engine.outcome import ACT
 from kallyai_mcp.engine.result import Body
 from kallyai_mcp.errors import TransportError
@@ -26,6 +27,7 @@ from kallyai_mcp.model import Effect
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.engine.result import Result
     from kallyai_mcp.model import Command
 
@@ -90,6 +92,11 @@ class Run:
         finally:
             self.done.set()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What it raised."""
+        return self._error
+
     def end(self) -> Result:
         """Return what the run brought, or raise what it raised."""
         if self._error is not None:
@@ -104,10 +111,12 @@ class Underway:
 
     Args:
         start: Runs something for as long as the program lives; without it every run is waited for to its end.
+        allows: Whether the caller may run a tool.
     """
 
-    def __init__(self, start: Start | None = None) -> None:
+    def __init__(self, start: Start | None = None, allows: Allows = everything) -> None:
         self._start = start
+        self._allows = allows
         self._runs: OrderedDict[str, Run] = OrderedDict()
 
     @property
@@ -174,7 +183,18 @@ class Underway:
     ) -> Result:
         """Return the result of a run once it is there, or how to wait for it further."""
         await self._meet(run, until, progress)
-        return run.end() if run.done.is_set() else not_over(run)
+        return run.end() if run.done.is_set() else self._not_over(run)
+
+    def _not_over(self, run: Run) -> Result:
+        """Answer that a run goes on, and how its end is had."""
+        seconds = anyio.current_time() - run.started
+        facts, how = waiting(run.id, self._allows)
+        also = {ACT: {"id": run.id, "outcome": "sent"}} if run.command.is_recorded else {}
+        sentence = (
+            f"{run.command.tool} is under way, {seconds:.0f} s so far. For its result {how}. "
+            f"Do not run {run.command.tool} again for it."
+        )
+        return Body(data={}, facts={WAITING: facts} | also, notes=(sentence,)).result()
 
     async def _meet(
         self, run: Run, until: float | None, progress: Callable[[float, str], Awaitable[None]] | None
@@ -185,17 +205,11 @@ class Underway:
             await reporting(run.done.wait(), progress, run.command)
 
 
-def not_over(run: Run) -> Result:
-    """Answer that a run goes on, and how its end is had."""
-    seconds = anyio.current_time() - run.started
-    facts: dict[str, Any] = {WAITING: {"id": run.id, "tool": TOOL, "arguments": {"id": run.id}}}
-    if run.command.is_recorded:
-        facts[ACT] = {"id": run.id, "outcome": "sent"}
-    sentence = (
-        f"{run.command.tool} is under way, {seconds:.0f} s so far. For its result run {TOOL} with id {run.id}. "
-        f"Do not run {run.command.tool} again for it."
-    )
-    return Body(data={}, facts=facts, notes=(sentence,)).result()
+def waiting(identifier: str, allows: Allows) -> tuple[dict[str, Any], str]:
+    """Return how the end of something that goes on is had: for a program, and in a sentence."""
+    if allows(TOOL):
+        return {"id": identifier, "tool": TOOL, "arguments": {"id": identifier}}, f"run {TOOL} with id {identifier}"
+    return {"id": identifier}, f"have the user look, {ELSEWHERE}; its id is {identifier}"
 
 
 def _given_up(command: Command) -> TransportError:

@@ -25,6 +25,8 @@ from kallyai_mcp.tool_settings import ToolSettings
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from kallyai_mcp.errors import KallyError
+
 __all__ = [
     "ALL",
     "BRAKES",
@@ -152,6 +154,18 @@ class Exposure:
     def advice(self, text: str) -> str:
         """Return what to do next without hidden tools."""
         return text if self.is_whole else wording.advice(text, self.is_hidden)
+
+    def told(self, error: KallyError) -> KallyError:
+        """Return an error that names no hidden tool.
+
+        One that was asked for is named all the same, as one that does not exist is: nobody can tell the two apart.
+        """
+        if not self.is_whole:
+            error.next_step = self.advice(error.next_step)
+            if not isinstance(error, UnknownCommand):
+                error.message = wording.description(error.message, self.is_hidden)
+                error.details = wording.facts(error.details, self.is_hidden)
+        return error
 
     def fitted(self, definition: Mapping[str, Any]) -> dict[str, Any]:
         """Return a definition whose texts name no hidden tool."""

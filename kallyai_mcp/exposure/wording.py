@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_NAME = re.compile(r"kallyai_[a-z_]*[a-z]")
+NAME = re.compile(r"kallyai_[a-z_]*[a-z]")
+"""Names of tools in a text."""
+
 _LINK = r"(?:with |from |for |use )?"
 _SEPARATOR = re.compile(r"((?<=[.;])\s+|, or )")
 INSTEAD = "Tell the user."
@@ -48,18 +50,32 @@ def definition(tool: Mapping[str, Any], is_hidden: Callable[[str], bool]) -> dic
     return cast("dict[str, Any]", fitted(tool))
 
 
+def facts(values: dict[str, Any], is_hidden: Callable[[str], bool]) -> dict[str, Any]:
+    """Return facts for a program without hidden tools: as a value of its own, such a name becomes words."""
+
+    def fitted(part: Any) -> Any:
+        if isinstance(part, str):
+            whole = NAME.fullmatch(part) is not None and is_hidden(part)
+            return in_words(part) if whole else description(part, is_hidden)
+        if isinstance(part, dict):
+            return {name: fitted(value) for name, value in cast("dict[str, Any]", part).items()}
+        return [fitted(entry) for entry in cast("list[Any]", part)] if isinstance(part, list) else part
+
+    return {name: fitted(value) for name, value in values.items()}
+
+
 def in_words(tool: str) -> str:
     """Return the name of a tool as words that nobody takes for a tool."""
     return tool.removeprefix("kallyai_").replace("_", " ")
 
 
 def _mentions(text: str, is_hidden: Callable[[str], bool]) -> bool:
-    return any(is_hidden(name) for name in _NAME.findall(text))
+    return any(is_hidden(name) for name in NAME.findall(text))
 
 
 def _without_alternatives(text: str, is_hidden: Callable[[str], bool]) -> str:
     """Leave hidden tools out where another way stands beside them: `X or Y`, `X and Y`."""
-    for name in {name for name in _NAME.findall(text) if is_hidden(name)}:
+    for name in {name for name in NAME.findall(text) if is_hidden(name)}:
         before = rf"{name}(?: from here)?(?:,? or {_LINK}(?=`?kallyai)| and (?=kallyai_))"
         text = re.sub(rf"(?:,? or|,? and) {_LINK}{name}\b(?! and| or)", "", re.sub(before, "", text))
     return text
@@ -76,7 +92,7 @@ def _joined(text: str, is_hidden: Callable[[str], bool], *, keeps_first: bool) -
             if place or not keeps_first:
                 starts_anew = clause.endswith(".") or starts_anew
                 continue
-            shown = _NAME.sub(lambda found: in_words(found[0]) if is_hidden(found[0]) else found[0], clause)
+            shown = NAME.sub(lambda found: in_words(found[0]) if is_hidden(found[0]) else found[0], clause)
         if kept.endswith(";") and separator.isspace() and starts_anew:
             kept = kept[:-1] + "."
         starts_anew = False

@@ -125,7 +125,9 @@ class Member:
         defaults = Defaults(settings.language, settings.zone, settings.credentials)
         bounded = api.bounded(AT_ONCE)
         owner = _PersonsOwner(settings, session, account, world)
-        self._parts = Parts(settings, bounded, session, defaults, owner, common.start, common.shared.journal)
+        self._parts = Parts(
+            settings, bounded, session, defaults, owner, common.start, common.shared.journal, common.allows
+        )
         local = {**self._account(session), **self._control()}
         parts = self._parts
         self._engine = GuardedEngine(

@@ -87,11 +87,13 @@ def ask(tx: Transaction, account: str, tool: str, digest: str, question: Questio
     return _require(tx, account, identifier)
 
 
-def decide(tx: Transaction, account: str, identifier: str, *, agreed: bool, how: Consent) -> Approval:
+def decide(tx: Transaction, account: str, identifier: str, *, agreed: bool, how: Consent, shown: str) -> Approval:
     """Note what a person has decided; the first decision counts, and the same once more changes nothing.
 
+    A yes is one to the text that was shown: it does not count where that has changed since. A no is one to the act.
+
     Raises:
-        ActRefused: There is no such question, or it is not open any more ("approval_used").
+        ActRefused: There is no such question, it is not open any more, or it is another one by now ("approval_used").
         ValueError: `how` is no way of a person.
     """
     if how not in BY_A_PERSON:
@@ -105,6 +107,8 @@ def decide(tx: Transaction, account: str, identifier: str, *, agreed: bool, how:
         raise _spent("It has ended, for nobody decided or ran the act in time.")
     if approval.decision is agreed:
         return approval
+    if agreed and approval.question.text() != shown:
+        raise _spent("The question has changed since it was shown.")
     tx.run(_DECIDE, id=identifier, decision=int(agreed), now=tx.now, consent=str(how))
     if not agreed:
         note = Note(tool=approval.tool, digest=approval.digest, outcome="declined", details={"declined_by": str(how)})

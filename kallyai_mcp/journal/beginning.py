@@ -72,8 +72,13 @@ def _require_equal(tx: Transaction, account: str, draft: Draft) -> None:
         return
     row = acts.find(tx, account, draft.repeat_of)
     if row is None or row["digest"] != draft.digest:
-        rule = "must be the id of an act with this tool and the same arguments; kallyai_acts lists them."
-        raise InvalidArguments(draft.tool, [Problem("repeat_of", rule)])
+        raise not_equal(draft.tool)
+
+
+def not_equal(tool: str) -> InvalidArguments:
+    """Make the error of a `repeat_of` that names no equal act."""
+    rule = "must be the id of an act with this tool and the same arguments; kallyai_acts lists them."
+    return InvalidArguments(tool, [Problem("repeat_of", rule)])
 
 
 def _before(tx: Transaction, account: str, digest: str) -> tuple[Row | None, bool]:

@@ -24,7 +24,7 @@ from kallyai_mcp.journal.keeping import APPROVALS, STOP, Keeping
 from kallyai_mcp.journal.storage import CommitUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from kallyai_mcp.journal.storage import Transaction
     from kallyai_mcp.model.acts import Consent, State
@@ -133,6 +133,7 @@ class Journal(Keeping):
         correlation_id: str | None = None,
         note: str | None = None,
         approval_mode: str = "",
+        unless: Callable[[Act], bool] | None = None,
     ) -> Act:
         """Write down what became of an act, with a receipt, and return the act as it is now.
 
@@ -148,6 +149,7 @@ class Journal(Keeping):
             correlation_id: The service's identifier.
             note: How it became known, for people.
             approval_mode: The setting, for the receipt; the one at its begin unless given.
+            unless: Whether an act that was done keeps this one from being settled so, such as by owning what was found.
 
         Raises:
             ActRefused: There is no such act ("journal_unusable").
@@ -165,6 +167,7 @@ class Journal(Keeping):
                 correlation_id=correlation_id,
                 note=note,
                 approval_mode=approval_mode,
+                unless=unless,
             ),
         )
 
@@ -206,14 +209,22 @@ class Journal(Keeping):
         """
         return await self._write(account, lambda tx: approvals.ask(tx, account, tool, digest, question, lifetime))
 
-    async def decide(self, account: str, approval_id: str, *, agreed: bool, how: Consent) -> Approval:
+    async def decide(self, account: str, approval_id: str, *, agreed: bool, how: Consent, shown: str) -> Approval:
         """Note what a person has decided, with a receipt where they declined. The first decision counts.
 
+        Args:
+            account: Whose question it is.
+            approval_id: Which.
+            agreed: What they said.
+            how: How they did.
+            shown: The text of the question as they saw it; a yes to another text does not count.
+
         Raises:
-            ActRefused: There is no such question, it was decided otherwise, was used, or has ended ("approval_used").
+            ActRefused: There is no such question, it was decided otherwise, was used, has changed since it was shown,
+                or has ended ("approval_used").
         """
         decided = await self._write(
-            account, lambda tx: approvals.decide(tx, account, approval_id, agreed=agreed, how=how)
+            account, lambda tx: approvals.decide(tx, account, approval_id, agreed=agreed, how=how, shown=shown)
         )
         await self._tell(account, APPROVALS)
         return decided

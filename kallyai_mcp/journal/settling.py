@@ -16,7 +16,7 @@ from kallyai_mcp.model.acts import UNDER_WAY, State
 from kallyai_mcp.model.records import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from kallyai_mcp.journal.storage import Row, Transaction
     from kallyai_mcp.model.records import Act
@@ -28,6 +28,9 @@ _NEXT: Mapping[State, frozenset[State]] = {
     State.UNKNOWN: frozenset({State.DONE, State.FAILED, State.NOT_FOUND}),
     State.NOT_FOUND: frozenset({State.DONE}),
 }
+
+_DAY = 86_400.0
+_MOST = 500
 
 DIED_PREPARED = "the process that had prepared it ended before anything was sent"
 UNBEGUN = "the connection to the database broke while it was recorded, so that it was not sent"
@@ -62,8 +65,11 @@ def settle(
     correlation_id: str | None = None,
     note: str | None = None,
     approval_mode: str = "",
+    unless: Callable[[Act], bool] | None = None,
 ) -> Act:
     """Write down what became of an act, with a receipt; return it as it is now.
+
+    With `unless` it is left as it is where another act that was done, of the day before it or later, is such a one.
 
     Raises:
         ActRefused: The account has no such act ("journal_unusable").
@@ -75,6 +81,10 @@ def settle(
     before = act_of(row, tx.path)
     if state not in _NEXT.get(before.state, frozenset()):
         return before
+    if unless is not None:
+        others = acts.listed(tx, account, {State.DONE}, before.created - _DAY, _MOST)
+        if any(other.id != identifier and unless(other) for other in others):
+            return before
     acts.mark_settled(
         tx,
         account,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.model.acts import Consent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from kallyai_mcp.model.acts import State
 
@@ -99,12 +99,15 @@ class Question:
         tool: Name of the tool.
         facts: Label and value, in order; a value may have several lines.
         warnings: Sentences that must not be missed.
+        read: What of it was read at the service, label and value: what identifiers stand for, who is in the contacts.
+            None where that is not known.
     """
 
     title: str
     tool: str
     facts: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...] = ()
+    read: tuple[tuple[str, str], ...] | None = ()
 
     def text(self) -> str:
         """Return the question as plain text. A line of a value cannot be taken for one of ours."""
@@ -121,8 +124,12 @@ class Question:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Question:
         """Return what `as_dict` made."""
-        facts = tuple((str(label), str(value)) for label, value in data["facts"])
-        return cls(data["title"], data["tool"], facts, tuple(data["warnings"]))
+        facts, read = _pairs(data["facts"]), data.get("read")
+        return cls(data["title"], data["tool"], facts, tuple(data["warnings"]), None if read is None else _pairs(read))
+
+
+def _pairs(values: Iterable[Iterable[object]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(label), str(value)) for label, value in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

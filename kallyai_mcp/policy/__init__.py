@@ -7,12 +7,13 @@ from kallyai_mcp.policy.consent import Allow, Ask, decide
 from kallyai_mcp.policy.destinations import Destination, destinations, of_value
 from kallyai_mcp.policy.mandates import Terms, covers, mandate_question, names_all, terms
 from kallyai_mcp.policy.masking import masked
-from kallyai_mcp.policy.question import question, still_shows
+from kallyai_mcp.policy.question import DESCRIBED, question, still_shows
 from kallyai_mcp.policy.rules import check
 from kallyai_mcp.policy.spelling import normalise
 from kallyai_mcp.policy.trust import is_trusted
 
 __all__ = [
+    "DESCRIBED",
     "Allow",
     "Ask",
     "Destination",

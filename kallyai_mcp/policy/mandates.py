@@ -107,7 +107,9 @@ def terms(
         problems.append(Problem("purpose", "must say what the mandate is for."))
     unknown = [tool for tool in tools if not known(tool)]
     if unknown or not tools:
-        named = ", ".join(" ".join(shown(tool).split()) for tool in unknown) or "none"
+        # In words: where one that exists is hidden, it must read as one that does not.
+        words = (" ".join(shown(tool).removeprefix("kallyai_").replace("_", " ").split()) for tool in unknown)
+        named = ", ".join(words) or "none"
         problems.append(Problem("tools", f"must be names of tools that act, out of tools/list; given: {named}."))
     found = [(given, _recipient(given)) for given in recipients]
     for _, reason in (result for _, result in found if result[0] is None):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from kallyai_mcp.markup import defused
+from kallyai_mcp.model.acts import State
 from kallyai_mcp.model.args import arg_of
 from kallyai_mcp.model.records import Question
 from kallyai_mcp.policy.countries import name_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.policy.destinations import Destination, Role
 
 HIDDEN = "(hidden)"
+DESCRIBED = "What it does"
 PROGRESS = frozenset({"status", "credits_used", "result_summary", "completion_summary"})
 """Fields of what is shown that change by themselves while a person thinks."""
 
@@ -58,7 +60,7 @@ def question(
     """
     facts = [
         *_whom(command, destinations, names),
-        *([("What it does", command.description)] if command.diverts else []),
+        *([(DESCRIBED, command.description)] if command.diverts else []),
         *_arguments(command, args),
         *((_label(name), _shown(value)) for name, value in subject),
         ("May cost", _cost(command) if estimate is None else _shown(estimate)),
@@ -76,17 +78,42 @@ def question(
         if spot.kind == "mail":
             warnings += cautions(spot.value)
     warnings += _hidden(command, args, subject)
-    return Question(_title(command), command.tool, tuple(facts), tuple(dict.fromkeys(warnings)))
+    if command.subject is not None and not subject:
+        warnings.append("What its identifier stands for could not be seen at the service.")
+    read = (*_meant(subject, repeat_of), *_known(names))
+    return Question(_title(command), command.tool, tuple(facts), tuple(dict.fromkeys(warnings)), read)
 
 
-def still_shows(asked: Question, subject: Sequence[tuple[str, str]]) -> bool:
-    """Whether a question says what the identifiers of its run stand for now, but for how far that has come.
+def still_shows(
+    asked: Question,
+    subject: Sequence[tuple[str, str]],
+    names: Mapping[str, str | None],
+    repeat_of: Act | None = None,
+) -> bool:
+    """Whether all that a question says of what was read is so now, and says all of it, but for how far that has come.
+
+    A name that has come into the contacts since takes nothing from what was agreed to.
 
     Args:
         asked: What a person has agreed to.
-        subject: Field and value of what they stand for.
+        subject: Field and value of what the identifiers stand for now; nothing where that cannot be seen.
+        names: As for `question`, as they are now.
+        repeat_of: The same; consent to one act more is none where it was asked for before it was known that the
+            earlier one was done.
     """
-    return all((_label(name), _shown(value)) in asked.facts for name, value in subject if name not in PROGRESS)
+    meant = set(_meant(subject, repeat_of))
+    return asked.read is not None and meant <= set(asked.read) <= meant | set(_known(names))
+
+
+def _meant(subject: Sequence[tuple[str, str]], repeat_of: Act | None) -> list[tuple[str, str]]:
+    shown = [(_label(name), _shown(value)) for name, value in subject if name not in PROGRESS]
+    if repeat_of is not None:
+        shown.append((f"Repeats {repeat_of.id}", "done" if repeat_of.state is State.DONE else "perhaps done"))
+    return shown
+
+
+def _known(names: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    return [(value, _line(name)) for value, name in names.items() if name is not None]
 
 
 def _title(command: Command) -> str:

@@ -14,7 +14,7 @@ LONGEST_BEYOND_ASCII = 2_000
 _ALWAYS = ("code", "message", "next_step", "retryable", "http_status", "correlation_id")
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from kallyai_mcp.engine import Result
     from kallyai_mcp.errors import KallyError
@@ -30,14 +30,8 @@ def success(result: Result, links: Sequence[dict[str, Any]] = ()) -> dict[str, A
     return _complete(content, result.structured, is_error=False)
 
 
-def failure(error: KallyError, advice: Callable[[str], str] = str) -> dict[str, Any]:
-    """Say what went wrong and what to do, in one text a model can act on and in `structuredContent.error`.
-
-    Args:
-        error: What went wrong.
-        advice: Returns what to do next without tools that are hidden.
-    """
-    error.next_step = advice(error.next_step)
+def failure(error: KallyError) -> dict[str, Any]:
+    """Say what went wrong and what to do, in one text a model can act on and in `structuredContent.error`."""
     most = LONGEST_ERROR if error.message.isascii() and error.next_step.isascii() else LONGEST_BEYOND_ASCII
     if len(error.message) + len(error.next_step) > most:
         error.message, error.next_step = (_shortened(part, most // 2) for part in (error.message, error.next_step))

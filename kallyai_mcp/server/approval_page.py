@@ -229,17 +229,16 @@ class ApprovalPages:
                     status=403,
                 )
             if shown != approval.question:
-                return self._say(
-                    "The question has changed",
-                    "Since this page was loaded something about it has changed. Nothing was decided: load it again.",
-                    status=409,
-                )
+                return self._changed()
+            agreed, text = DECISIONS[fields["decision"]], shown.text()
             try:
-                decided = await consents.decide(page.approval, agreed=DECISIONS[fields["decision"]], how=Consent.PAGE)
+                decided = await consents.decide(page.approval, agreed=agreed, how=Consent.PAGE, shown=text)
             except KallyError:
                 # Somebody was faster, elsewhere.
                 approval = await consents.find(page.approval)
                 if approval is not None and approval.decision is None and approval.expires > self._clock():
+                    if approval.question.text() != text:
+                        return self._changed()
                     raise
                 return self._tell(approval, status=409)
         return self._tell(decided)
@@ -259,6 +258,13 @@ class ApprovalPages:
         """Say what became of a question."""
         told = told_of(approval, self._clock())
         return self._fill("message.html", told.status or status, **told.texts)
+
+    def _changed(self) -> Response:
+        return self._say(
+            "The question has changed",
+            "Since this page was loaded something about it has changed. Nothing was decided: load it again.",
+            status=409,
+        )
 
     def _not_allowed(self, methods: str) -> Response:
         response = self._say("This cannot be done here", "Nothing was decided.", status=405)

@@ -148,7 +148,7 @@ def build_server(
         except MCPError:
             raise
         except KallyError as error:
-            return cast("CallToolResult", answer.failure(error, shown.advice))
+            return cast("CallToolResult", answer.failure(shown.told(error)))
         except Exception:
             logger.exception("%s failed unexpectedly", params.name)
             unexpected = KallyError(
@@ -156,7 +156,7 @@ def build_server(
                 next_step="Look whether anything happened before running it again; the server's log has the details.",
                 details={"outcome": "unknown"},
             )
-            return cast("CallToolResult", answer.failure(unexpected, shown.advice))
+            return cast("CallToolResult", answer.failure(shown.told(unexpected)))
         if isinstance(result, InputRequiredResult):
             return result
         if command.effect is not Effect.READ:

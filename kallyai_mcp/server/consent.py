@@ -87,11 +87,14 @@ class Consents(Protocol):
         """Return an approval of this account."""
         ...
 
-    async def decide(self, approval: str, *, agreed: bool, how: Consent) -> Approval:
+    async def decide(self, approval: str, *, agreed: bool, how: Consent, shown: str) -> Approval:
         """Keep what a person said. The first decision counts; the same once more changes nothing.
 
+        A yes to a text that is not the question's any more is not kept.
+
         Raises:
-            ActRefused: There is no such approval, it was decided otherwise, was used, or has ended ("approval_used").
+            ActRefused: There is no such approval, it was decided otherwise, was used, has changed since it was shown,
+                or has ended ("approval_used").
         """
         ...
 
@@ -223,14 +226,14 @@ class ConsentDesk:
         from kallyai_mcp.model import Consent
 
         consents, approval = await self._consents(), _approval_of(state)
-        if agreed:
-            found = await consents.find(approval)
-            if found is None or (found.decision is None and _Question(approval, found.question.text()).state != state):
-                return
+        found = await consents.find(approval)
+        shown = "" if found is None else found.question.text()
+        if agreed and (found is None or (found.decision is None and _Question(approval, shown).state != state)):
+            return
         try:
-            found = await consents.decide(approval, agreed=agreed, how=Consent.ELICITATION)
+            found = await consents.decide(approval, agreed=agreed, how=Consent.ELICITATION, shown=shown)
         except ActRefused:
-            # Another call, process or page may have been faster.
+            # Another call, process or page may have been faster, or has changed the question.
             found = await consents.find(approval)
             if found is None or (found.decision is True and not agreed):
                 raise

@@ -156,7 +156,7 @@ class Extras:
             return found
         from kallyai_mcp.server.resources.reading import read
 
-        return await read(ctx, params, self._people, self._tools, self._is_exposed)
+        return await read(ctx, params, self._people, self._tools, self._exposure)
 
     async def subscribe(self, ctx: ServerRequestContext[Any], params: SubscribeRequestParams) -> EmptyResult:
         """Watch a resource for a host of a handshake version."""

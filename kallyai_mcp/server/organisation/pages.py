@@ -236,19 +236,25 @@ class PeoplePages:
         if is_over:
             return self._tell(approval, status=409)
         if not await visitor.states.use(_form(identifier, approval.question, fields["token"])):
-            return self._say(
-                "This form is not valid any more",
-                "It was sent before, or the question has changed since. Nothing was decided: load the page again.",
-                status=403,
-            )
+            return self._outdated()
+        agreed, text = DECISIONS[fields["decision"]], approval.question.text()
         try:
-            decided = await consents.decide(identifier, agreed=DECISIONS[fields["decision"]], how=Consent.PAGE)
+            decided = await consents.decide(identifier, agreed=agreed, how=Consent.PAGE, shown=text)
         except KallyError:
             approval = await consents.find(identifier)
             if approval is None or (approval.decision is None and approval.expires > self._clock()):
+                if approval is not None and approval.question.text() != text:
+                    return self._outdated()
                 raise
             return self._tell(approval, status=409)
         return self._tell(decided)
+
+    def _outdated(self) -> Response:
+        return self._say(
+            "This form is not valid any more",
+            "It was sent before, or the question has changed since. Nothing was decided: load the page again.",
+            status=403,
+        )
 
     async def _resume(self, request: Request, visitor: Visitor, known: dict[str, Any]) -> Response:
         if not await visitor.is_stopped():

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mcp_types import ReadResourceRequestParams
 
     from kallyai_mcp.engine import Result
+    from kallyai_mcp.exposure import Exposure
     from kallyai_mcp.server.people import People
     from kallyai_mcp.server.resources.kinds import Address, Kind
 
@@ -87,7 +88,7 @@ async def read(
     params: ReadResourceRequestParams,
     people: People,
     tools: list[dict[str, Any]],
-    is_exposed: Callable[[str], bool],
+    exposure: Exposure,
 ) -> ReadResourceResult | InputRequiredResult:
     """Read one resource as the caller, who is asked to sign in where that is missing.
 
@@ -95,10 +96,10 @@ async def read(
         MCPError: There is no such resource, or it cannot be read now.
     """
     address = find(params.uri)
-    if address is None or not is_offered(address.kind, is_exposed):
+    if address is None or not is_offered(address.kind, exposure.allows):
         raise unknown(ctx, params.uri)
     if address.kind in {COMMANDS, COMMAND}:
-        return _told(address, _of_the_program(ctx, address, tools, is_exposed), lifetime=STATIC_LIFETIME_MS)
+        return _told(address, _of_the_program(ctx, address, tools, exposure.allows), lifetime=STATIC_LIFETIME_MS)
     from kallyai_mcp.catalog import by_words
 
     command = by_words()[tuple((address.kind.command or "").split())]
@@ -118,7 +119,7 @@ async def read(
     except MCPError:
         raise
     except KallyError as error:
-        raise _refused(ctx, params.uri, error) from None
+        raise _refused(ctx, params.uri, exposure.told(error)) from None
     except Exception:
         logger.exception("%s could not be read", address.kind.name)
         raise MCPError(
