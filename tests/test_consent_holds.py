@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from histories import INTENTS, Life
 
 from kallyai_mcp.catalog import find
+from kallyai_mcp.commands.acts import ProposeMandate
 from kallyai_mcp.errors import ApprovalRequired
 from kallyai_mcp.model import Consent
 from kallyai_mcp.model.records import Question
@@ -138,3 +141,21 @@ def test_a_question_that_does_not_say_what_was_read_for_it_does_not_hold() -> No
     kept = Question("Send", "kallyai_x", ()).as_dict()
     del kept["read"]
     assert not still_shows(Question.of(kept), (), {})
+
+
+async def test_a_mandate_covers_nothing_of_somebody_else_who_has_signed_in_since(life: Life) -> None:
+    process, (tool, arguments) = life.process("one"), INTENTS["mail"]
+    life.owner.subject = "sub ann"
+    until = datetime.fromtimestamp(time.time() + 3600, UTC).isoformat(timespec="minutes")
+    to = [arguments["to"]]
+    proposed = ProposeMandate(purpose="Mails", tools=[tool], recipients=to, acts=3, credits=9, until=until)
+    control = process.parts.control
+    with pytest.raises(ApprovalRequired) as caught:
+        await control.mandate(proposed)
+    await agree(life, process, caught.value)
+    await control.mandate(proposed)
+    first = await process.engine.run(find(tool), arguments)
+    assert first.structured["_act"]["outcome"] == "done"
+    life.owner.subject = "sub somebody else"
+    await asked(process, tool, arguments | {"subject": "Another"})
+    assert (await control.standing())["mandates"] == []

@@ -125,7 +125,7 @@ class Acts:
         digest = self._digest(command, request)  # of whoever is signed in, as far as that is known by now
         repeated = await self._repeated(command, options)
         if options.dry_run or self._safety.dry_run:
-            return await rehearse(order, request, self._gate, self._journal, self._owner.key, digest, repeated)
+            return await rehearse(order, request, self._gate, self._journal, self._owner, digest, repeated)
         try:
             seen = await self._admitted(order)
             digest = self._digest(command, request)

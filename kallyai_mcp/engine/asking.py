@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.engine import outcome
@@ -53,7 +54,7 @@ class Asking:
         standing = Standing(
             await journal.tainted(account),
             await journal.distrusted(account),
-            await roomy_mandates(journal, account, command, credits_),
+            await roomy_mandates(journal, self._owner, command, credits_),
         )
         verdict, mandate = await self._gate.decision(order, seen, standing)
         if not isinstance(verdict, Ask):
@@ -79,15 +80,26 @@ class Asking:
         return approval.consent, approval, None
 
 
-async def roomy_mandates(journal: Journal, account: str, command: Command, credits_: float) -> list[Mandate]:
-    """Return the mandates for a command that still have room for it; beyond, a person is asked again."""
+async def roomy_mandates(journal: Journal, owner: Owner, command: Command, credits_: float) -> list[Mandate]:
+    """Return the owner's mandates for a command that still have room for it; beyond, a person is asked again."""
     found: list[Mandate] = []
-    for mandate in await journal.open_mandates(account):
+    for mandate in await own_mandates(journal, owner):
         if command.tool in mandate.tools:
-            acts, spent = await journal.mandate_usage(account, mandate.id)
+            acts, spent = await journal.mandate_usage(owner.key, mandate.id)
             if acts < mandate.acts and spent + credits_ <= mandate.credits + 1e-9:
                 found.append(mandate)
     return found
+
+
+async def own_mandates(journal: Journal, owner: Owner) -> list[Mandate]:
+    """Return the mandates in force of whoever is signed in: another one, in the same place, has agreed to nothing."""
+    person = digest_of(owner)
+    return [mandate for mandate in await journal.open_mandates(owner.key) if mandate.person == person]
+
+
+def digest_of(owner: Owner) -> str:
+    """Return what stands for whoever is signed in; empty where the token does not say."""
+    return hashlib.sha256(owner.subject.encode()).hexdigest()[:32] if owner.subject else ""
 
 
 def recipients(command: Command, seen: Seen) -> tuple[str, ...]:

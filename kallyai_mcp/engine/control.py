@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from kallyai_mcp.catalog import by_tool
+from kallyai_mcp.engine.asking import digest_of, own_mandates
 from kallyai_mcp.engine.naming import everything, named, worded
 from kallyai_mcp.engine.outcome import told
 from kallyai_mcp.errors import ApprovalRequired, InvalidArguments, Problem
@@ -102,7 +103,7 @@ class Control:
                 "max_acts_in_flight",
             )
         }
-        mandates = await self._journal.open_mandates(account)
+        mandates = await own_mandates(self._journal, self._owner)
         facts: dict[str, Any] = {
             "approval": safety.approval,
             "limits": {"used": used, "allowed": allowed},
@@ -157,6 +158,7 @@ class Control:
             and await self._journal.tainted(account) is None,
             created=now,
             consent=used.consent,
+            person=digest_of(self._owner),
         )
         await self._journal.add_mandate(account, mandate)
         message = (

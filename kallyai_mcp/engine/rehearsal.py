@@ -15,6 +15,7 @@ from kallyai_mcp.model.records import Note
 from kallyai_mcp.policy import Ask
 
 if TYPE_CHECKING:
+    from kallyai_mcp.auth.owner import Owner
     from kallyai_mcp.engine.gate import Gate, Order
     from kallyai_mcp.engine.result import Result
     from kallyai_mcp.journal import Journal
@@ -42,7 +43,7 @@ async def rehearse(
     request: ApiRequest,
     gate: Gate,
     journal: Journal,
-    account: str,
+    owner: Owner,
     digest: str,
     repeated: Act | None = None,
 ) -> Result:
@@ -50,7 +51,7 @@ async def rehearse(
 
     What only the service knows is not looked up: the name in the contacts, whom an identifier stands for, its estimate.
     """
-    command, safety = order.command, gate.safety
+    command, safety, account = order.command, gate.safety, owner.key
     checks: list[Check] = []
     stop = await journal.stopped(account)
     checks.append(
@@ -92,7 +93,7 @@ async def rehearse(
         standing = Standing(
             await journal.tainted(account),
             await journal.distrusted(account),
-            await roomy_mandates(journal, account, command, credits_),
+            await roomy_mandates(journal, owner, command, credits_),
         )
         verdict, _ = await gate.decision(order, seen, standing, offline=True)
         if isinstance(verdict, Ask):

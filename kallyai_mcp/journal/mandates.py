@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 _INSERT = """
 INSERT INTO mandate (
-    account, id, purpose, tools, recipients, acts, credits, until, is_trusted, created, consent, revoked
+    account, id, purpose, tools, recipients, acts, credits, until, is_trusted, created, consent, revoked,
+    person
 ) VALUES (
-    :account, :id, :purpose, :tools, :recipients, :acts, :credits, :until, :is_trusted, :created, :consent, :revoked
+    :account, :id, :purpose, :tools, :recipients, :acts, :credits, :until, :is_trusted, :created, :consent, :revoked,
+    :person
 )
 ON CONFLICT DO NOTHING
 """
@@ -53,6 +55,7 @@ def add(tx: Transaction, account: str, mandate: Mandate) -> None:
         created=mandate.created,
         consent=str(mandate.consent),
         revoked=mandate.revoked,
+        person=mandate.person,
     )
     if not added:
         raise ValueError(f"there is a mandate {mandate.id} already")
@@ -118,4 +121,5 @@ def _mandate_of(row: Row, path: Path | str) -> Mandate:
             created=row["created"],
             consent=Consent(row["consent"]),
             revoked=row["revoked"],
+            person=row["person"],
         )

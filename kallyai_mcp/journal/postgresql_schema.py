@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.errors import InvalidSettings
 
-OLDEST = (1, 1)
+OLDEST = (1, 1, 1)
 """For each step, the oldest version of the tables whose programs can work after it."""
 
 _ONLY_HERE = {

@@ -175,7 +175,9 @@ _SHARED = (
     "CREATE INDEX rate_due ON rate (due)",
 )
 
-STEPS = (_FIRST, _SHARED)
+_WHOSE = ("ALTER TABLE mandate ADD COLUMN person TEXT NOT NULL DEFAULT ''",)
+
+STEPS = (_FIRST, _SHARED, _WHOSE)
 
 
 def require_own(connection: sqlite3.Connection, path: Path) -> None:

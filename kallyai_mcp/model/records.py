@@ -175,6 +175,7 @@ class Mandate:
         created: When it was agreed to.
         consent: How.
         revoked: When it was taken back.
+        person: Digest of who was signed in; it covers nobody else's acts.
     """
 
     id: str
@@ -188,6 +189,7 @@ class Mandate:
     created: float
     consent: Consent
     revoked: float | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
