@@ -24,7 +24,6 @@ from direct_world import (
     direct,
     failure,
     idle,
-    listening,
     opened,
     port,
     read,
@@ -59,11 +58,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
     [("read", httpx2.ReadTimeout, b""), ("write", httpx2.WriteTimeout, b"x" * 50_000_000)],
 )
 async def test_a_silent_server_runs_into_the_timeout_of_the_phase(phase: str, expected: Any, content: bytes) -> None:
-    async def handle(stream: ByteStream) -> None:
-        await anyio.sleep_forever()
-
-    async with listening(handle) as number:
-        transport = direct(number)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections stand, and nobody ever reads from one
+        transport = direct(silent.getsockname()[1])
         with anyio.fail_after(5), pytest.raises(expected):
             await ask(transport, "POST", content, **{phase: 0.05})
         await settled(transport)

@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 from anyio.from_thread import start_blocking_portal
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
@@ -96,8 +96,18 @@ def chromium(profile: Path, *, javascript: bool = True) -> Generator[webdriver.C
 
 def wait(chrome: webdriver.Chrome, claim: Callable[[webdriver.Chrome], Any]) -> Any:
     """Wait until something holds in the page."""
-    changing = (StaleElementReferenceException, NoSuchElementException)
-    return WebDriverWait(chrome, PATIENCE, poll_frequency=0.05, ignored_exceptions=changing).until(claim)
+
+    def holds(chrome: webdriver.Chrome) -> Any:
+        try:
+            return claim(chrome)
+        except (StaleElementReferenceException, NoSuchElementException):
+            return False
+        except WebDriverException as error:
+            if "does not belong to the document" not in str(error.msg):  # of a page that was just replaced
+                raise
+            return False
+
+    return WebDriverWait(chrome, PATIENCE, poll_frequency=0.05).until(holds)
 
 
 def heading(chrome: webdriver.Chrome) -> str:

@@ -89,12 +89,13 @@ class Connection(asyncio.Protocol):
         self._is_idle = False
         self._begin()
         self._transport.write(request)
-        while self._is_full and not self._has_head and self._error is None:
-            await self._news(write, httpx2.WriteTimeout)
         while not self._has_head:
             if self._error is not None:
                 raise self._error
-            await self._news(read, httpx2.ReadTimeout)
+            if self._is_full:
+                await self._news(write, httpx2.WriteTimeout)
+            else:
+                await self._news(read, httpx2.ReadTimeout)
 
     async def part(self, read: float) -> bytes:
         """Return the next piece of the answer's body; empty at its end.
@@ -194,6 +195,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The network is slower than the request is long."""
         self._is_full = True
+        self._wake()  # it may be told only after the request was handed over
 
     def resume_writing(self) -> None:
         """The network can take more."""
