@@ -290,6 +290,14 @@ class Life:
             if process.journal.is_dead:
                 await self.end(name)
 
+    async def look_up(self, name: str) -> None:
+        """Have a process look up what is unknown; it may be killed at that as well."""
+        process = self.process(name)
+        try:
+            await process.parts.settler.look_all()
+        except Killed:
+            await self.end(name)
+
     async def agreed(self, process: Process, command: Command, arguments: dict[str, Any]) -> Result:
         """Run; where a person is asked, since others' words were read just before, they agree."""
         try:

@@ -90,7 +90,7 @@ class History(RuleBasedStateMachine):
     @rule(name=NAMES)
     def look_up(self, name: str) -> None:
         """Unknown ones are looked up, as happens by itself after a while."""
-        self.portal.call(self.life.process(name).parts.settler.look_all)
+        self.portal.call(self.life.look_up, name)
 
     def teardown(self) -> None:
         self.portal.call(self.life.check, self.wanted)
