@@ -42,7 +42,7 @@ class Script(Model):
         return ModelResponse(output=[output], usage=Usage(), response_id=None)
 
     def stream_response(self, *_: Any, **__: Any) -> AsyncIterator[Any]:
-        raise NotImplementedError
+        raise NotImplementedError  # the runner asks for whole answers; the interface demands the method
 
 
 async def main() -> None:
