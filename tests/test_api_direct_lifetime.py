@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import queue
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -306,18 +307,18 @@ async def test_a_busy_event_loop_does_not_use_what_the_server_has_closed(push: b
 @pytest.mark.parametrize("loop", LOOPS, ids=NAMES)
 def test_a_connection_stays_with_its_event_loop(loop: Any) -> None:
     """A loop that was closed with a connection open warns about it, which is for whoever closed it."""
-    accepted = 0
+    places = queue.SimpleQueue[int]()
 
     def behave(connection: socket.socket, place: int) -> None:
-        nonlocal accepted
-        accepted = place
+        places.put(place)
         connection.recv(1)
 
     with _in_thread(behave) as number:
         transport = direct(number)
-        for _ in range(3):
+        for place in (1, 2, 3):
             assert anyio.run(ask, transport, backend=loop[0], backend_options=loop[1])[2] == b"{}"
-    assert (accepted, len(idle(transport)), len(opened(transport))) == (3, 1, 1)
+            assert places.get(timeout=30) == place  # a connection of its own, each time
+    assert (len(idle(transport)), len(opened(transport))) == (1, 1)
     del transport
     gc.collect()  # so that it warns here
 

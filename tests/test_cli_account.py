@@ -97,7 +97,8 @@ class Terminal:
         def type_all() -> None:
             patience = time.monotonic() + 20
             for number, line in enumerate(lines):
-                while not (self.is_listening() and len(self.program.signing_in.pasted) == number):
+                # In this order: while the line before is still being read, the terminal is listening, too.
+                while not (len(self.program.signing_in.pasted) == number and self.is_listening()):
                     if self.ended:
                         return
                     if time.monotonic() > patience:  # a program that does not listen must not hang the test

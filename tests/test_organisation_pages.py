@@ -15,7 +15,7 @@ from sandbox_browser import decide, hidden_fields
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
-from test_sandbox_browser import chromium
+from test_sandbox_browser import chromium, heading, wait
 
 from kallyai_mcp.sandbox.serve import SandboxOptions, serving
 
@@ -212,6 +212,7 @@ async def test_a_person_links_their_account_in_a_real_browser(
                 assert browser.find_element(By.CSS_SELECTOR, "button[value=approve]")
                 assert code in browser.page_source
                 browser.find_element(By.CSS_SELECTOR, "button[value=approve]").click()
+                wait(browser, lambda page: heading(page).endswith("is connected"))  # a browser that ends sends nothing
                 return code
 
         code = await anyio.to_thread.run_sync(walk)
