@@ -46,7 +46,6 @@ EXEMPT = {
     "journal.journal.Journal.verify": OPERATOR,
     "journal.keeping.Keeping.aclose": NO_ROWS,
     "journal.keeping.Keeping.forget": TIDY,
-    "journal.limits._require_span": "judges rows that were found for the account",
     "journal.lives.Lives": PROCESSES,
     "journal.postgresql.PostgreSQL": GROUND,
     "journal.postgresql._Held": GROUND,

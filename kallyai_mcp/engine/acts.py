@@ -21,12 +21,14 @@ import anyio
 from kallyai_mcp.api import Answer
 from kallyai_mcp.engine import outcome, refusals
 from kallyai_mcp.engine.asking import Asking, recipients
+from kallyai_mcp.engine.beside import watched
 from kallyai_mcp.engine.gate import Order
 from kallyai_mcp.engine.one_person import OnePersonsTokens
 from kallyai_mcp.engine.rehearsal import rehearse
 from kallyai_mcp.engine.result import as_object, shape, shape_data
 from kallyai_mcp.errors import ActRefused, KallyError
 from kallyai_mcp.journal.beginning import not_equal
+from kallyai_mcp.journal.stops import refusal
 from kallyai_mcp.model import State
 from kallyai_mcp.model.records import Draft, Earlier, Note
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.engine.settling import Settler
     from kallyai_mcp.journal import Journal
     from kallyai_mcp.model import ApiRequest, Args, Command
-    from kallyai_mcp.model.records import Act
+    from kallyai_mcp.model.records import Act, Stopped
 
 STOP_LOOKS_EVERY = 0.25
 """Seconds between two looks, while an act is under way, whether everything was stopped."""
@@ -132,8 +134,8 @@ class Acts:
             if repeated is not None and repeated.draft.digest != digest:
                 raise not_equal(command.tool)
             act = await self._begin(order, seen, digest, repeated)
-        except ActRefused as refusal:
-            await self._note(order, digest, refusal)
+        except ActRefused as against:
+            await self._note(order, digest, against)
             raise
         if isinstance(act, Earlier):
             return await self._earlier(order, act.act)
@@ -162,7 +164,7 @@ class Acts:
         await self._recover()
         await self._reading.catch_up()
         if (stop := await self._journal.stopped(self._owner.key)) is not None:
-            raise refusals.stopped(stop.by)
+            raise refusal(stop)
         return seen
 
     async def _begin(self, order: Order, seen: Seen, digest: str, repeated: Act | None) -> Act | Earlier:
@@ -241,38 +243,23 @@ class Acts:
 
     async def _unless_stopped(self, work: Awaitable[Answer]) -> Answer:
         """Await the request, but not longer than nobody has stopped all acts."""
-        cut: str | None = None
-        failure: Exception | None = None
-        answer: Answer | None = None
+        stop: Stopped | None = None
 
-        async def watch() -> None:
-            nonlocal cut
-            while True:
+        async def watch() -> bool:
+            nonlocal stop
+            while stop is None:
                 await self._journal.await_stop(self._owner.key, STOP_LOOKS_EVERY)
                 try:
                     stop = await self._journal.stopped(self._owner.key)
                 except KallyError as problem:
                     # What has left is not called back by giving up on its answer; what comes next needs the journal.
                     _log.warning("Whether acts are stopped could not be seen: %s", problem.message)
-                    continue
-                if stop is not None:
-                    cut = stop.by
-                    group.cancel_scope.cancel()
-                    return
+            return True
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
-            try:
-                answer = await work
-            except Exception as error:  # noqa: BLE001 - carried out of the group as it is, which would wrap it
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
+        answer = await watched(work, watch)
         if answer is None:
-            error = refusals.stopped(cut or "somebody")
-            error.details["outcome"] = "unknown"
-            raise error
+            assert stop is not None  # noqa: S101 - nothing else has the request given up
+            raise refusal(stop, outcome="unknown")
         return answer
 
     async def _settle(
@@ -345,13 +332,13 @@ class Acts:
                 self._settler.watch(act)
         self._is_recovered = True
 
-    async def _note(self, order: Order, digest: str, refusal: ActRefused) -> None:
+    async def _note(self, order: Order, digest: str, against: ActRefused) -> None:
         note = Note(
             tool=order.command.tool,
             digest=digest,
             outcome="refused",
             approval_mode=self._safety.approval,
-            error=refusal.error_code,
+            error=against.error_code,
         )
         try:
             await self._journal.note(self._owner.key, note)

@@ -6,7 +6,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from kallyai_mcp.engine import outcome
-from kallyai_mcp.engine.gate import Standing
 from kallyai_mcp.errors import ApprovalRequired
 from kallyai_mcp.model import Consent
 from kallyai_mcp.policy import Ask
@@ -51,11 +50,7 @@ class Asking:
         """
         account, journal, command = self._owner.key, self._journal, order.command
         credits_ = outcome.credits_of(command, self._safety.max_credits_per_act)
-        standing = Standing(
-            await journal.tainted(account),
-            await journal.distrusted(account),
-            await roomy_mandates(journal, self._owner, command, credits_),
-        )
+        standing = await journal.standing(account, digest_of(self._owner), command.tool, credits_)
         verdict, mandate = await self._gate.decision(order, seen, standing)
         if not isinstance(verdict, Ask):
             return verdict.consent, None, mandate if verdict.consent is Consent.MANDATE else None
@@ -78,17 +73,6 @@ class Asking:
             why = " ".join(verdict.reasons) or "A person has to agree to this first."
             raise ApprovalRequired(asked.id, question.text(), why=why, expires=asked.expires)
         return approval.consent, approval, None
-
-
-async def roomy_mandates(journal: Journal, owner: Owner, command: Command, credits_: float) -> list[Mandate]:
-    """Return the owner's mandates for a command that still have room for it; beyond, a person is asked again."""
-    found: list[Mandate] = []
-    for mandate in await own_mandates(journal, owner):
-        if command.tool in mandate.tools:
-            acts, spent = await journal.mandate_usage(owner.key, mandate.id)
-            if acts < mandate.acts and spent + credits_ <= mandate.credits + 1e-9:
-                found.append(mandate)
-    return found
 
 
 async def own_mandates(journal: Journal, owner: Owner) -> list[Mandate]:

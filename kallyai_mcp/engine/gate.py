@@ -30,14 +30,14 @@ from kallyai_mcp.policy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from kallyai_mcp.engine.contacts import Contacts
     from kallyai_mcp.engine.naming import Allows
     from kallyai_mcp.engine.reader import Reader
     from kallyai_mcp.model import Args, Command
     from kallyai_mcp.model.acts import Subject
-    from kallyai_mcp.model.records import Act, Mandate, Question, Taint
+    from kallyai_mcp.model.records import Act, Mandate, Question, Standing
     from kallyai_mcp.policy import Allow, Destination
     from kallyai_mcp.safety import Safety
 
@@ -68,21 +68,6 @@ class Order:
     command: Command
     args: Args
     given: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How the account stands at this moment.
-
-    Attributes:
-        taint: Strangers' words were read lately.
-        distrusted: What was written while that was so, by kind and value.
-        mandates: What a person has agreed to in advance.
-    """
-
-    taint: Taint | None
-    distrusted: frozenset[tuple[str, str]]
-    mandates: Sequence[Mandate]
 
 
 @dataclass(frozen=True, slots=True)

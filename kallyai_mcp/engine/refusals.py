@@ -5,16 +5,6 @@ from __future__ import annotations
 from kallyai_mcp.errors import ActRefused, SignInRequired
 
 
-def stopped(by: str) -> ActRefused:
-    """Make the error of an act while everything is stopped."""
-    return ActRefused(
-        f"All acts are stopped (by {by}).",
-        code="stopped",
-        next_step="Only a person can go on, in a terminal: kallyai-mcp resume. Reading works meanwhile.",
-        details={"outcome": "not_sent"},
-    )
-
-
 def somebody_else() -> ActRefused:
     """Make the error of an act that was agreed to by whoever was signed in before."""
     return ActRefused(

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from kallyai_mcp.engine import outcome
-from kallyai_mcp.engine.asking import recipients, roomy_mandates
-from kallyai_mcp.engine.gate import Standing, documented_price
+from kallyai_mcp.engine.asking import digest_of, recipients
+from kallyai_mcp.engine.gate import documented_price
 from kallyai_mcp.engine.naming import undo_sentence, worded
 from kallyai_mcp.engine.result import Body
 from kallyai_mcp.errors import ActRefused
@@ -90,11 +90,7 @@ async def rehearse(
     else:
         checks.append(Check("limits", passed=True, detail=f"{credits_:g} credits would be set aside"))
     if seen is not None:
-        standing = Standing(
-            await journal.tainted(account),
-            await journal.distrusted(account),
-            await roomy_mandates(journal, owner, command, credits_),
-        )
+        standing = await journal.standing(account, digest_of(owner), command.tool, credits_)
         verdict, _ = await gate.decision(order, seen, standing, offline=True)
         if isinstance(verdict, Ask):
             why = " ".join(verdict.reasons) or "a person would be asked"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from kallyai_mcp.engine.beside import watched
 from kallyai_mcp.engine.naming import ELSEWHERE, everything
 from kallyai_mcp.engine.outcome import ACT
 from kallyai_mcp.engine.result import Body
@@ -248,7 +249,7 @@ async def reporting(
         return await work
     started = anyio.current_time()
 
-    async def report() -> None:
+    async def report() -> bool:
         await anyio.sleep(FIRST_REPORT)
         while True:
             seconds = anyio.current_time() - started
@@ -256,18 +257,7 @@ async def reporting(
                 await progress(round(seconds, 1), f"{command.name} is under way, {seconds:.0f} s so far")
             except Exception as error:  # noqa: BLE001 - whatever it is, the run it tells of must not be cut for it
                 _log.info("Progress is no longer reported: %s", type(error).__name__)
-                return
+                return False
             await anyio.sleep(NEXT_REPORTS)
 
-    failure: Exception | None = None
-    answer: Any = None
-    async with anyio.create_task_group() as group:
-        group.start_soon(report)
-        try:
-            answer = await work
-        except Exception as error:  # noqa: BLE001 - carried out of the group as it is, which would wrap it
-            failure = error
-        group.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
-    return answer
+    return await watched(work, report)

@@ -19,9 +19,11 @@ from kallyai_mcp.journal import (
     taint,
     verification,
 )
+from kallyai_mcp.journal.amounts import to_parts
 from kallyai_mcp.journal.approvals import LIFETIME
 from kallyai_mcp.journal.keeping import APPROVALS, STOP, Keeping
 from kallyai_mcp.journal.storage import CommitUnknown
+from kallyai_mcp.model.records import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -75,7 +77,11 @@ class Journal(Keeping):
         identifier = acts.new_id()
         try:
             return await self._write(
-                account, lambda tx: beginning.begin(tx, account, draft, safety, mandate, identifier)
+                account,
+                lambda tx: beginning.begin(tx, account, draft, safety, mandate, identifier),
+                # On this machine what a power failure takes away was never sent: `sending` puts both on the disk. A
+                # database elsewhere may lose it while this program lives on.
+                durable=self.is_shared,
             )
         except CommitUnknown:
             self._unbegun[identifier] = account  # not to be sent, whether or not it is there
@@ -306,6 +312,28 @@ class Journal(Keeping):
     async def revoke(self, account: str, mandate_id: str) -> Mandate | None:
         """Take a mandate back, with a receipt the first time; None where there is none."""
         return await self._write(account, lambda tx: mandates.revoke(tx, account, mandate_id))
+
+    async def standing(
+        self,
+        account: str,
+        person: str,
+        tool: str,
+        credits: float,  # noqa: A002 - the word is the unit
+    ) -> Standing:
+        """Return how the account stands towards an act, all of it at one moment.
+
+        Args:
+            account: Whose act it would be.
+            person: Digest of who is signed in: a mandate of somebody else covers nothing.
+            tool: What would be run.
+            credits: Most that it may cost; beyond a mandate's room a person is asked again.
+        """
+
+        def find(tx: Transaction) -> Standing:
+            roomy = mandates.roomy(tx, account, person, tool, to_parts(credits))
+            return Standing(taint.tainted(tx, account), taint.distrusted(tx, account), roomy)
+
+        return await self._database.read(find)
 
     async def mandate_usage(self, account: str, mandate_id: str) -> tuple[int, float]:
         """Return how many acts fell under a mandate, and the credits that they cost or may cost."""

@@ -19,16 +19,24 @@ from kallyai_mcp.model.records import Usage
 from kallyai_mcp.safety import SAFETY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from kallyai_mcp.journal.storage import Transaction
+    from kallyai_mcp.journal.storage import Row, Transaction
     from kallyai_mcp.safety import Safety
 
 HOUR = 3600.0
 DAY = 86_400.0
 
-_COUNTED = """
-SELECT created, amount, places_call FROM counted
+_USED = """
+SELECT CAST(COALESCE(sum(amount), 0) AS BIGINT) AS day,
+    CAST(COALESCE(sum(CASE WHEN created > :hour THEN amount END), 0) AS BIGINT) AS hour,
+    CAST(COALESCE(sum(CASE WHEN created > :hour THEN places_call END), 0) AS BIGINT) AS calls
+FROM counted
+WHERE account = :account AND created > :day
+"""
+_SPENT = "SELECT created, amount FROM counted WHERE account = :account AND created > :since ORDER BY created"
+_CALLED = """
+SELECT created, places_call AS amount FROM counted
 WHERE account = :account AND created > :since
 ORDER BY created
 """
@@ -132,16 +140,21 @@ def require_room(tx: Transaction, account: str, wish: Wish, safety: Safety) -> N
     most = to_parts(safety.max_credits_per_act)
     if asked > most:
         raise _PER_ACT.refusal(most, 0, asked, None, is_passing=False)
-    counted = list(tx.each(_COUNTED, account=account, since=tx.now - DAY))
-    spent = [(row["created"], row["amount"]) for row in counted]
-    calls = [(row["created"], 1) for row in counted if row["places_call"]]
-    _require_span(tx, _PER_HOUR, to_parts(safety.max_credits_per_hour), spent, asked, HOUR)
-    _require_span(tx, _PER_DAY, to_parts(safety.max_credits_per_day), spent, asked, DAY)
-    _require_span(tx, _CALLS, safety.max_calls_per_hour, calls, int(wish.places_call), HOUR)
+    used = _used(tx, account)
+
+    def entries(statement: str, span: float) -> Callable[[], list[tuple[float, int]]]:
+        return lambda: [
+            (row["created"], row["amount"]) for row in tx.each(statement, account=account, since=tx.now - span)
+        ]
+
+    _require_span(_PER_HOUR, to_parts(safety.max_credits_per_hour), used["hour"], asked, entries(_SPENT, HOUR), HOUR)
+    _require_span(_PER_DAY, to_parts(safety.max_credits_per_day), used["day"], asked, entries(_SPENT, DAY), DAY)
+    called = entries(_CALLED, HOUR)
+    _require_span(_CALLS, safety.max_calls_per_hour, used["calls"], int(wish.places_call), called, HOUR)
     unknown = sum(not _is_known(tx, account, recipient) for recipient in set(wish.recipients))
     if unknown:
         new = [(created, 1) for created in _new_recipients(tx, account)]
-        _require_span(tx, _RECIPIENTS, safety.max_new_recipients_per_day, new, unknown, DAY)
+        _require_span(_RECIPIENTS, safety.max_new_recipients_per_day, len(new), unknown, lambda: new, DAY)
     flying = acts.in_flight(tx, account)
     if flying + 1 > safety.max_acts_in_flight:
         raise _IN_FLIGHT.refusal(safety.max_acts_in_flight, flying, 1, None, is_passing=safety.max_acts_in_flight > 0)
@@ -151,25 +164,28 @@ def require_room(tx: Transaction, account: str, wish: Wish, safety: Safety) -> N
 
 def usage(tx: Transaction, account: str) -> Usage:
     """Return what of the limits is in use."""
-    counted = list(tx.each(_COUNTED, account=account, since=tx.now - DAY))
-    hour = [row for row in counted if row["created"] > tx.now - HOUR]
+    used = _used(tx, account)
     return Usage(
-        credits_hour=to_credits(sum(row["amount"] for row in hour)),
-        credits_day=to_credits(sum(row["amount"] for row in counted)),
-        calls_hour=sum(row["places_call"] for row in hour),
+        credits_hour=to_credits(used["hour"]),
+        credits_day=to_credits(used["day"]),
+        calls_hour=used["calls"],
         new_recipients_day=len(_new_recipients(tx, account)),
         in_flight=acts.in_flight(tx, account),
     )
 
 
+def _used(tx: Transaction, account: str) -> Row:
+    row = tx.one(_USED, account=account, hour=tx.now - HOUR, day=tx.now - DAY)
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return row
+
+
 def _require_span(
-    tx: Transaction, limit: _Limit, allowed: int, entries: Iterable[tuple[float, int]], asked: int, span: float
+    limit: _Limit, allowed: int, used: int, asked: int, entries: Callable[[], Sequence[tuple[float, int]]], span: float
 ) -> None:
-    within = [entry for entry in entries if entry[0] > tx.now - span]
-    used = sum(amount for _, amount in within)
     if not asked or used + asked <= allowed:
         return
-    frees_at = _frees_at(within, used + asked - allowed, span)
+    frees_at = _frees_at(entries(), used + asked - allowed, span)
     raise limit.refusal(allowed, used, asked, frees_at, is_passing=frees_at is not None)
 
 

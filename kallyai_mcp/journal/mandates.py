@@ -102,6 +102,17 @@ def usage(tx: Transaction, account: str, identifier: str) -> tuple[int, int]:
     return row["acts"], row["parts"]
 
 
+def roomy(tx: Transaction, account: str, person: str, tool: str, parts: int) -> list[Mandate]:
+    """Return a person's mandates in force for a tool with room for one more act of so many parts of credits."""
+
+    def has_room(mandate: Mandate) -> bool:
+        acts, used = usage(tx, account, mandate.id)
+        return acts < mandate.acts and used + parts <= to_parts(mandate.credits)
+
+    in_force = listed(tx, account, tx.now)
+    return [one for one in in_force if one.person == person and tool in one.tools and has_room(one)]
+
+
 def in_credits(used: tuple[int, int]) -> tuple[int, float]:
     """Return the same with credits."""
     return used[0], to_credits(used[1])

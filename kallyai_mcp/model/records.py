@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kallyai_mcp.model.acts import Consent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kallyai_mcp.model.acts import State
 
@@ -214,6 +214,21 @@ class Taint:
 
     source: str
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an account stands towards an act, at one moment.
+
+    Attributes:
+        taint: Strangers' words were read lately.
+        distrusted: What was written while that was so, by kind and value.
+        mandates: What its person has agreed to in advance of such acts, as far as there is room for one more.
+    """
+
+    taint: Taint | None
+    distrusted: frozenset[tuple[str, str]]
+    mandates: Sequence[Mandate]
 
 
 @dataclass(frozen=True, slots=True)
