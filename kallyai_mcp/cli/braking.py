@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
+from kallyai_mcp.cli.event_loop import run_async
 from kallyai_mcp.cli.output import DONE, INTERRUPTED, print_json, print_laid_out, say
 from kallyai_mcp.cli.person import nobody, terminal
 from kallyai_mcp.cli.text import PROGRAM, for_terminal
@@ -48,7 +47,7 @@ def stop(
         {name: value for name, value in flags.items() if name == "state_dir"},
     )
     try:
-        held = anyio.run(_freeze, place)
+        held = run_async(_freeze, place)
     except KallyError as error:
         error.next_step = f"Nothing is stopped. {error.next_step}"
         raise

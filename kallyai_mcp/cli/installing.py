@@ -7,9 +7,9 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from rich.text import Text
 
+from kallyai_mcp.cli.event_loop import run_async
 from kallyai_mcp.cli.output import AGREE, DONE, UsageError, emit, print_json, print_laid_out, say
 from kallyai_mcp.cli.person import nobody, terminal
 from kallyai_mcp.cli.text import PROGRAM, visible
@@ -176,7 +176,7 @@ def _agreed(change: Change, *, yes: bool, question: str, as_json: bool) -> bool:
             raise nobody("The question whether to change this", "Add --yes to change it, or --print to see the entry.")
         if as_json:
             person.show(shown_diff(change))
-        return bool(anyio.run(person.agrees, question))
+        return bool(run_async(person.agrees, question))
 
 
 def shown_diff(change: Change) -> Text:

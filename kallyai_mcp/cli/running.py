@@ -6,8 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import anyio
-
+from kallyai_mcp.cli.event_loop import run_async
 from kallyai_mcp.cli.output import DONE, UsageError, console, emit, print_file, print_json, print_laid_out, say
 from kallyai_mcp.engine.strangers import told_withheld, withheld_of
 from kallyai_mcp.model import Effect
@@ -45,7 +44,7 @@ def within(program: Program, settings: Settings, work: Callable[[App], Awaitable
         assert failure is not None  # noqa: S101 - else the work has returned
         raise failure
 
-    return anyio.run(living)
+    return run_async(living)
 
 
 def run_command(parsed: Namespace, settings: Settings, program: Program, *, as_json: bool) -> int:

@@ -51,8 +51,7 @@ def vault(parsed: Namespace, settings: Settings, *, as_json: bool) -> int:
             print_json({"key": key}) if as_json else say(key, sys.stdout)
             return DONE
         case "rotate":
-            import anyio
-
+            from kallyai_mcp.cli.event_loop import run_async
             from kallyai_mcp.shared.shared import Shared
 
             if settings.vault_keys is None:
@@ -66,7 +65,7 @@ def vault(parsed: Namespace, settings: Settings, *, as_json: bool) -> int:
                 async with Shared.open(settings.database_url, keys, folder=folder, for_people=False) as shared:
                     return await shared.rotate()
 
-            count = anyio.run(rotate)
+            count = run_async(rotate)
             if as_json:
                 print_json({"sealed_anew": count})
             else:

@@ -11,6 +11,7 @@ from kallyai_mcp.cli.demo.host import hosting
 from kallyai_mcp.cli.demo.person import Person
 from kallyai_mcp.cli.demo.screen import Screen
 from kallyai_mcp.cli.demo.story import Stage, tell
+from kallyai_mcp.cli.event_loop import run_async
 from kallyai_mcp.cli.output import DONE, INTERRUPTED, REFUSED
 
 LONGEST = 300.0
@@ -25,7 +26,7 @@ def play(pace: float) -> int:
     """
     screen = Screen(sys.stdout, pace)
     try:
-        ending = anyio.run(_play, screen, pace)
+        ending = run_async(_play, screen, pace)
     except KeyboardInterrupt:
         return INTERRUPTED
     if isinstance(ending, Failed):

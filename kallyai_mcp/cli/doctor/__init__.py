@@ -12,6 +12,7 @@ from rich.text import Text
 from kallyai_mcp.cli.doctor.finding import OF_PROGRAM, Finding, Status
 from kallyai_mcp.cli.doctor.of_hosts import checks_of_hosts
 from kallyai_mcp.cli.doctor.own import own_checks
+from kallyai_mcp.cli.event_loop import run_async
 from kallyai_mcp.cli.output import DONE, REFUSED, emit, print_json, say
 from kallyai_mcp.cli.running import spinner
 from kallyai_mcp.cli.text import for_terminal, visible
@@ -47,7 +48,7 @@ def doctor(
                 found += await _bounded(check)
             return found
 
-        found = anyio.run(look)
+        found = run_async(look)
     is_well = all(finding.status is not Status.FAILED for finding in found)
     if as_json:
         print_json({"ok": is_well, "checks": [finding.as_dict() for finding in found]})
