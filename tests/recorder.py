@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.model import Command
 
-WAIT = 15.0
+WAIT = 60.0
 """Seconds after which something that was waited for counts as missing."""
 
 JSON_TYPE = ("Content-Type", "application/json")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from anyio.from_thread import BlockingPortal
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds to wait for the browser at most."""
 
 FLAGS = (

@@ -320,7 +320,7 @@ async def test_stream_tells_of_a_change(world: World) -> None:
             await sender.send(message["body"])
 
     async with sender, receiver:
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as group:
                 group.start_soon(create_app(world), scope, receive, send)
                 assert await receiver.receive() == b"retry: 1000\ndata: hello\n\n"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SIGNED_IN = {"Authorization": f"Bearer {DEMO_TOKEN}"}
-WAIT = 15.0
+WAIT = 60.0
 
 
 def client_of(served: Served) -> httpx2.AsyncClient:

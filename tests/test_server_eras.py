@@ -160,7 +160,7 @@ def test_the_sdks_own_client_lists_and_runs_over_stdio(tmp_path: Path, recorder:
         command = StdioServerParameters(
             command=sys.executable, args=list(SERVE), env=environment(tmp_path, recorder.origin), cwd=tmp_path
         )
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             async with Client(command, mode=mode) as client:
                 tools = (await client.list_tools()).tools
                 assert [tool.name for tool in tools][:2] == ["kallyai_ask", "kallyai_actions_bill_analyze"]
@@ -180,7 +180,7 @@ def test_the_sdks_own_client_lists_and_runs_over_stdio(tmp_path: Path, recorder:
 @pytest.mark.parametrize("mode", MODES)
 def test_the_sdks_own_client_works_within_one_process(recorder: Recorder, mode: str) -> None:
     async def session() -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(90):
             async with serving(recorder.origin) as server, Client(server, mode=mode) as client:
                 assert {tool.name for tool in (await client.list_tools()).tools} == by_tool().keys()
                 recorder.answers(answer(GOALS))

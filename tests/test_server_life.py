@@ -5,31 +5,46 @@ from __future__ import annotations
 import json
 import signal
 import time
-from itertools import pairwise
+from itertools import count, pairwise
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fences import with_origin
 from hosts import CLIENT, LEGACY, MODERN, Host, environment, hosting
-from recorder import HELD, Recorder, answer, recording
+from in_time import in_time
+from recorder import HELD, WAIT, Recorder, answer, recording
 
+from kallyai_mcp.catalog import find
 from kallyai_mcp.server.stdio import LAST_MOMENT
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 ERAS = [LEGACY[-1], MODERN]
 READ: tuple[str, dict[str, Any]] = ("kallyai_coord_goals", {})
-CALL = ("kallyai_calls_make", {"phone": "+12025550143", "task": "Ask until when the kitchen is open"})
+CALL: tuple[str, dict[str, Any]] = (
+    "kallyai_calls_make",
+    {"phone": "+12025550143", "task": "Ask until when the kitchen is open"},
+)
 OPENING = {"protocolVersion": LEGACY[-1], "capabilities": {}, "clientInfo": CLIENT}
 QUICKLY = 1.0
 """Seconds within which a connection must be closed; on an idle machine it takes a few milliseconds."""
+IN_TIME = LAST_MOMENT + 2
+"""Seconds within which the process must have ended."""
 
 # Reports of progress in quick succession.
 REPORTING = (
     "-c",
-    "import kallyai_mcp.engine.run as run; run.FIRST_REPORT = run.NEXT_REPORTS = 0.12\n"
+    "import kallyai_mcp.engine.underway as underway; underway.FIRST_REPORT = underway.NEXT_REPORTS = 0.12\n"
+    "from kallyai_mcp.__main__ import main; raise SystemExit(main())",
+)
+
+# Nothing ends it by force, so that it must end by itself.
+PATIENT = (
+    "-c",
+    "import kallyai_mcp.server.stdio as stdio; stdio.LAST_MOMENT = stdio.CLOSING_TIME = 600.0\n"
     "from kallyai_mcp.__main__ import main; raise SystemExit(main())",
 )
 
@@ -50,35 +65,45 @@ def host(
 
 @pytest.mark.parametrize("run", [READ, CALL])
 def test_a_run_that_is_called_off_closes_its_connection(host: Host, recorder: Recorder, run: Any) -> None:
-    recorder.answers(HELD)
-    number = host.ask_tool(*run)
-    recorder.wait_requests()
-    called_off = time.monotonic()
-    host.notify("notifications/cancelled", requestId=number, reason="The user changed their mind")
-    assert recorder.wait_left() - called_off < QUICKLY
-    # The next message answers the next request: none may follow for what was called off.
-    assert host.is_alive()
-    assert len(recorder.requests) == 1
+    tool, arguments = run
+    numbers = count()
+
+    def called_off() -> float:
+        # What was called off before is not asked about: another task is another call.
+        other = {"task": f"{arguments['task']}, number {next(numbers)}"} if "task" in arguments else {}
+        recorder.answers(HELD, about=find(tool))
+        number = host.ask_tool(tool, arguments | other)
+        recorder.wait_requests()
+        before = time.monotonic()
+        host.notify("notifications/cancelled", requestId=number, reason="The user changed their mind")
+        took = recorder.wait_left() - before
+        # The next message answers the next request: none may follow for what was called off.
+        assert host.is_alive()
+        assert len(recorder.requests) == 1
+        return took
+
+    in_time(QUICKLY, called_off)
 
 
 def test_a_repeat_that_is_called_off_is_not_sent(host: Host, recorder: Recorder) -> None:
-    recorder.answers(answer({}, 429, ("Retry-After", "1")), answer({"goals": []}))
+    # The server looks for calls that were called off before: only requests of the tool count.
+    recorder.answers(answer({}, 429, ("Retry-After", "30")), answer({"goals": []}), about=find(READ[0]))
     number = host.ask_tool(*READ)
     recorder.wait_requests()
     host.notify("notifications/cancelled", requestId=number)
-    other = host.ask_tool("kallyai_calls_history")
+    other = host.ask_tool(READ[0], {"limit": 7})
     assert host.answer(other)["result"]["isError"] is False
-    assert [request.path for request in recorder.requests] == ["/v1/coordination/goals", "/v1/calls"]
+    assert [request.query for request in recorder.requests] == ["", "limit=7"]
 
 
 def test_many_runs_can_be_called_off_at_once(host: Host, recorder: Recorder) -> None:
-    recorder.answers(HELD)
+    recorder.answers(HELD, about=find(READ[0]))
     numbers = [host.ask_tool(*READ) for _ in range(30)]
     recorder.wait_requests(30)
     for number in numbers:
         host.notify("notifications/cancelled", requestId=number)
     recorder.wait_left(30)
-    recorder.answers(answer({"goals": []}))
+    recorder.answers(answer({"goals": []}), about=find(READ[0]))
     assert host.run(*READ)["structuredContent"] == with_origin(READ[0], {"goals": []})
 
 
@@ -131,6 +156,7 @@ def test_a_run_called_off_tells_no_more_progress(tmp_path: Path, recorder: Recor
         recorder.answers(HELD)
         number = waiting.ask_tool(*CALL, progressToken="t")
         assert waiting.next()["method"] == "notifications/progress"
+        recorder.wait_requests()  # whoever has not asked the service yet has nothing to close
         waiting.notify("notifications/cancelled", requestId=number)
         recorder.wait_left()
         listed = waiting.ask("tools/list")
@@ -151,15 +177,26 @@ ENDINGS = [
 def test_the_process_ends_in_time_with_runs_under_way(
     tmp_path: Path, recorder: Recorder, era: str, how: signal.Signals | None, status: int
 ) -> None:
-    with hosting(tmp_path, recorder.origin, era) as leaving:
-        recorder.answers(HELD)
-        leaving.ask_tool(*CALL, progressToken="t")
-        leaving.ask_tool(*READ)
-        recorder.wait_requests(2)
-        leaving.stop(how)
-        assert leaving.leaves(LAST_MOMENT - 0.5) == status
-        recorder.wait_left(2)
-        assert leaving.stderr == ""
+    def leaves() -> float:
+        with hosting(Path(mkdtemp(dir=tmp_path)), recorder.origin, era, command=PATIENT) as leaving:
+            recorder.answers(HELD)
+            leaving.ask_tool(*CALL, progressToken="t")
+            leaving.ask_tool(*READ)
+            recorder.wait_requests(2)
+            took = seconds_to_end(leaving, how, status)
+            recorder.wait_left(2)
+            assert leaving.stderr == ""
+            return took
+
+    in_time(IN_TIME, leaves)
+
+
+def seconds_to_end(host: Host, how: signal.Signals | None, status: int) -> float:
+    """Have a server end, which must be with this status, and return how long that takes."""
+    before = time.monotonic()
+    host.stop(how)
+    assert host.leaves(WAIT) == status
+    return time.monotonic() - before
 
 
 @pytest.mark.parametrize(("how", "status"), ENDINGS)
@@ -167,33 +204,40 @@ def test_the_process_ends_in_time_with_runs_under_way(
 def test_the_process_ends_in_time_when_idle(
     tmp_path: Path, recorder: Recorder, era: str | None, how: signal.Signals | None, status: int
 ) -> None:
-    with hosting(tmp_path, recorder.origin, era) as leaving:
-        if era is None:  # nothing was asked yet; a line that is no message shows when it listens
-            leaving.send({"id": 1, "method": "ping"})
-            leaving.next()
-        leaving.stop(how)
-        assert leaving.leaves(LAST_MOMENT - 0.5) == status
-        assert leaving.stderr == ""
+    def leaves() -> float:
+        with hosting(Path(mkdtemp(dir=tmp_path)), recorder.origin, era, command=PATIENT) as leaving:
+            if era is None:  # nothing was asked yet; a line that is no message shows when it listens
+                leaving.send({"id": 1, "method": "ping"})
+                leaving.next()
+            took = seconds_to_end(leaving, how, status)
+            assert leaving.stderr == ""
+            return took
+
+    in_time(IN_TIME, leaves)
 
 
 @pytest.mark.parametrize(("how", "status"), ENDINGS)
 def test_the_process_ends_in_time_although_its_host_does_not_read(
     tmp_path: Path, recorder: Recorder, how: signal.Signals | None, status: int
 ) -> None:
-    deaf = Host(tmp_path, environment(tmp_path, recorder.origin))
-    try:
-        recorder.answers(HELD)
-        deaf.ask("initialize", OPENING)
-        for _ in range(3):  # each is larger than what a pipe holds
-            deaf.ask("tools/list")
-        deaf.ask_tool(*CALL)
-        recorder.wait_requests()
-        deaf.stop(how)
-        assert deaf.leaves() == status
-        recorder.wait_left()
-        assert "Traceback" not in deaf.stderr
-    finally:
-        deaf.close()
+    def leaves() -> float:
+        home = Path(mkdtemp(dir=tmp_path))
+        deaf = Host(home, environment(home, recorder.origin))
+        try:
+            recorder.answers(HELD)
+            deaf.ask("initialize", OPENING)
+            for _ in range(3):  # each is larger than what a pipe holds
+                deaf.ask("tools/list")
+            deaf.ask_tool(*CALL)
+            recorder.wait_requests()
+            took = seconds_to_end(deaf, how, status)
+            recorder.wait_left()
+            assert "Traceback" not in deaf.stderr
+            return took
+        finally:
+            deaf.close()
+
+    in_time(IN_TIME, leaves)
 
 
 @pytest.mark.parametrize("is_half", [True, False])
@@ -209,7 +253,7 @@ def test_the_process_ends_quietly_when_its_host_is_gone(tmp_path: Path, recorder
         gone.ask("tools/list")
         if not is_half:
             gone.end_input()
-        assert gone.leaves() == 0
+        assert gone.leaves(WAIT) == 0
         recorder.wait_left()
         assert gone.stderr == ""
     finally:

@@ -169,7 +169,7 @@ def test_every_example_passes_the_sdks_own_client(recorder: Recorder, mode: str)
     """It checks each structured content against the output schema, as hosts do."""
 
     async def session() -> None:
-        with anyio.fail_after(60):
+        with anyio.fail_after(300):
             async with (
                 serving(recorder.origin) as server,
                 Client(server, mode=mode, elicitation_callback=agree) as client,

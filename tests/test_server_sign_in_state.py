@@ -27,7 +27,7 @@ ACCEPTED = {"sign_in": ElicitResult(action="accept")}
 @pytest.fixture
 async def asked(tmp_path: Path) -> AsyncGenerator[tuple[House, Client, str]]:
     """A run that asked for the sign-in, which a person has approved since: world, client, state."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(90):
         async with house(tmp_path) as world, Client(world.server, elicitation_callback=Person(world)) as client:
             first = await client.session.call_tool(WRITE, MAIL, allow_input_required=True)
             assert isinstance(first, InputRequiredResult)

@@ -98,7 +98,7 @@ def test_terminal_codes_go_and_line_breaks_are_line_feeds(text: str, kept: str) 
     assert neutral(text) == kept
 
 
-@settings(max_examples=share(300, 20_000))
+@settings(max_examples=share(300, 20_000), deadline=None)
 @given(TEXTS | DELICATE)
 def test_the_result_is_utf8_and_stays_as_it_is(text: str) -> None:
     once = neutral(text)
@@ -107,7 +107,7 @@ def test_the_result_is_utf8_and_stays_as_it_is(text: str) -> None:
     assert neutral(shown(text)) == shown(text)
 
 
-@settings(max_examples=share(300, 20_000))
+@settings(max_examples=share(300, 20_000), deadline=None)
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], max_codepoint=0x33F)))
 def test_ordinary_text_is_left_as_it_is(text: str) -> None:
     assert neutral(text) == text.replace("\xad", "")

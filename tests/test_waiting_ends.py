@@ -210,20 +210,20 @@ async def test_nobody_is_asked_to_sign_in_for_a_run_that_ended_long_ago(life: Li
         engine = engine_of(process, tokens, start)
         tokens.looks = 2  # there is a token when the act is recorded, and none when it is sent
         with pytest.raises(SignInRequired):
-            await engine.run(CALL, INTENTS["call"][1], until=anyio.current_time() + 20)
+            await engine.run(CALL, INTENTS["call"][1], until=anyio.current_time() + 60)
         [act] = await journal.acts(life.owner.key)
         assert act.state is State.NOT_SENT
         for _ in range(2):
-            told = (await engine.run(WAIT, {"id": act.id}, until=anyio.current_time() + 20)).structured[ACT]
+            told = (await engine.run(WAIT, {"id": act.id}, until=anyio.current_time() + 60)).structured[ACT]
             assert (told["outcome"], told["error"]) == ("not_sent", "sign_in_required")
         contact = find("kallyai_inbound_add_contact")
         tokens.looks = 1
         underway: Any = engine._underway  # pyright: ignore[reportPrivateUsage]  # it is in no journal
         with pytest.raises(SignInRequired):
-            await engine.run(contact, {"phone": "+12025550188", "name": "Marta"}, until=anyio.current_time() + 20)
+            await engine.run(contact, {"phone": "+12025550188", "name": "Marta"}, until=anyio.current_time() + 60)
         number = next(number for number, kept in underway._runs.items() if kept.command is contact)
         with pytest.raises(KallyError) as refused:
-            await engine.run(WAIT, {"id": number}, until=anyio.current_time() + 20)
+            await engine.run(WAIT, {"id": number}, until=anyio.current_time() + 60)
         assert not isinstance(refused.value, SignInRequired)
         assert (refused.value.error_code, refused.value.retryable) == ("sign_in_required", True)
 
@@ -238,9 +238,9 @@ async def test_a_run_whose_answer_was_lost_is_told_as_it_was_found_afterwards(li
         engine = engine_of(process, start=start)
         process.wire.faults = ["cut after", "no connection", "no connection"]
         with pytest.raises(TransportError):
-            await engine.run(CALL, INTENTS["call"][1], until=anyio.current_time() + 20)
+            await engine.run(CALL, INTENTS["call"][1], until=anyio.current_time() + 60)
         [act] = await journal.acts(life.owner.key)
-        found = await engine.run(WAIT, {"id": act.id}, until=anyio.current_time() + 20)
+        found = await engine.run(WAIT, {"id": act.id}, until=anyio.current_time() + 60)
         assert found.structured["call_id"]
 
 
