@@ -11,11 +11,13 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx2
 import pytest
+from in_time import comes_in_time, in_time
 
 from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.sandbox import serve
@@ -58,9 +60,15 @@ def small_world() -> World:
     return World(areas=[area], clock=SandboxClock(FIXED_START, speed=0))
 
 
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let requests take their time at the end: one that a busy machine cuts short is logged."""
+    monkeypatch.setattr(serve, "_GRACE", 60.0)
+
+
 def connect(served: Served, **more: Any) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        base_url=served.origin, headers={"Authorization": f"Bearer {DEMO_TOKEN}"}, timeout=5, trust_env=False, **more
+        base_url=served.origin, headers={"Authorization": f"Bearer {DEMO_TOKEN}"}, timeout=60, trust_env=False, **more
     )
 
 
@@ -72,6 +80,7 @@ async def search(client: httpx2.AsyncClient, fault: str) -> httpx2.Response:
     ("fault", "done"),
     [("drop", 0), ("drop-after", 1), ("cut", 1), ("latency=0.01; drop-after", 1)],
 )
+@pytest.mark.usefixtures("unhurried")
 async def test_a_connection_can_be_made_to_break(fault: str, done: int, caplog: pytest.LogCaptureFixture) -> None:
     world = small_world()
     async with serving(world) as served, connect(served) as client:
@@ -110,11 +119,13 @@ async def test_a_cut_answer_announces_more_than_it_brings() -> None:
     assert bytes(got) == whole[: len(whole) // 2]
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_hanging_request_ends_when_the_client_leaves(caplog: pytest.LogCaptureFixture) -> None:
     world = small_world()
     async with serving(world) as served, connect(served) as client:
+        hurried = httpx2.Timeout(60, read=0.05)
         with pytest.raises(httpx2.ReadTimeout):
-            await client.request(*SEARCH, json=BODY, headers={"X-KallyAI-Sandbox-Fault": "hang"}, timeout=0.05)
+            await client.request(*SEARCH, json=BODY, headers={"X-KallyAI-Sandbox-Fault": "hang"}, timeout=hurried)
     assert world.all("search") == []
     assert caplog.records == []
 
@@ -155,9 +166,14 @@ async def test_a_redirect_leads_where_it_is_told() -> None:
 
 
 async def test_it_ends_within_a_second_whatever_is_connected(caplog: pytest.LogCaptureFixture) -> None:
+    await comes_in_time(1, lambda: seconds_to_end(caplog))
+
+
+async def seconds_to_end(caplog: pytest.LogCaptureFixture) -> float:
     world = small_world()
     ended: list[str] = []
-    began, port = math.inf, 0
+    began = took = math.inf
+    port = 0
 
     async def wait_in_vain(client: httpx2.AsyncClient) -> None:
         async with client:
@@ -180,10 +196,14 @@ async def test_it_ends_within_a_second_whatever_is_connected(caplog: pytest.LogC
                 while not world.all("waiting"):
                     await world.change()
             began = time.monotonic()
-        assert time.monotonic() - began < 1
-    assert (sorted(ended), caplog.records) == (["the connection", "the request"], [])
+        took = time.monotonic() - began
+    assert sorted(ended) == ["the connection", "the request"]
+    # On a busy machine the time that requests get to end may be over, which is logged.
+    assert took >= serve._GRACE or caplog.records == []  # pyright: ignore[reportPrivateUsage]
+    caplog.clear()
     with pytest.raises(OSError, match="failed"):
         await anyio.connect_tcp("127.0.0.1", port)
+    return took
 
 
 async def test_what_the_block_raises_comes_out_as_it_is() -> None:
@@ -239,6 +259,10 @@ sys.exit(run(Path(sys.argv[1])))
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_program_says_how_to_connect_and_ends_when_told(tmp_path: Path, ending: signal.Signals) -> None:
+    in_time(2, lambda: seconds_of_ending(tmp_path, ending))
+
+
+def seconds_of_ending(tmp_path: Path, ending: signal.Signals) -> float:
     with subprocess.Popen(  # noqa: S603 - this interpreter, with a program of our own
         [sys.executable, "-c", PROGRAM, str(tmp_path / "state")],
         stdout=subprocess.PIPE,
@@ -257,10 +281,40 @@ def test_the_program_says_how_to_connect_and_ends_when_told(tmp_path: Path, endi
         finally:
             began = time.monotonic()
             program.send_signal(ending)
-            out, errors = program.communicate(timeout=10)
+            out, errors = program.communicate(timeout=60)
+            took = time.monotonic() - began
     assert (program.returncode, out, errors) == (0, "", "The sandbox has ended.\n")
-    assert time.monotonic() - began < 2
     assert not marker.exists()
+    return took
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from kallyai_mcp.sandbox.serve import run
+
+class Slow:
+    def write(self, text):
+        sys.stderr.write(text)
+    def flush(self):
+        sys.stderr.flush()
+        time.sleep(0.5)
+
+sys.exit(run(Path(sys.argv[1]), out=Slow()))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_whoever_knows_where_it_is_can_end_it(tmp_path: Path) -> None:
+    with subprocess.Popen(  # noqa: S603 - this interpreter, with a program of our own
+        [sys.executable, "-c", SLOW, str(tmp_path / "state")], stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stderr is not None
+        assert program.stderr.readline().startswith("The KallyAI sandbox is at ")
+        program.send_signal(signal.SIGTERM)
+        _, errors = program.communicate(timeout=60)
+    assert (program.returncode, errors.splitlines()[-1]) == (0, "The sandbox has ended.")
+    assert list((tmp_path / "state" / "sandboxes").iterdir()) == []
 
 
 def test_a_port_asked_for_that_is_taken_is_refused() -> None:
@@ -276,7 +330,7 @@ async def test_without_a_port_the_next_free_one_is_taken(monkeypatch: pytest.Mon
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         monkeypatch.setattr(serve, "DEFAULT_PORT", taken.getsockname()[1])
-        monkeypatch.setattr(serve, "_until_signal", anyio.lowlevel.checkpoint)
+        monkeypatch.setattr(serve, "_signalled", lambda: nullcontext(anyio.lowlevel.checkpoint))
         out = io.StringIO()
         await serve._run(  # pyright: ignore[reportPrivateUsage] - the program without its own event loop
             SandboxOptions.repeatable(), "127.0.0.1", None, None, out

@@ -11,7 +11,7 @@ import math
 import signal
 import socket
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -24,7 +24,7 @@ from kallyai_mcp.sandbox.world import World
 from kallyai_mcp.settings import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
     from datetime import datetime
     from pathlib import Path
 
@@ -173,11 +173,13 @@ def _speed(speed: float | None) -> float:
 async def _run(options: SandboxOptions, host: str, port: int | None, state_dir: Path | None, out: TextIO) -> None:
     async with AsyncExitStack() as stack:
         served = await _first_free(stack, options, host, port)
+        # Before anybody can know where it is: who does may end it at once.
+        ended = stack.enter_context(_signalled())
         if state_dir is not None:
             stack.enter_context(_marked(state_dir / "sandboxes" / str(served.port), served.origin))
         out.write(_greeting(served, options))
         out.flush()
-        await _until_signal()
+        await ended()
         out.write("The sandbox has ended.\n")
 
 
@@ -228,13 +230,19 @@ def _greeting(served: Served, options: SandboxOptions) -> str:
     )
 
 
-async def _until_signal() -> None:
-    try:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for _ in signals:
-                return
-    except NotImplementedError:
-        await anyio.sleep_forever()
+@contextmanager
+def _signalled() -> Generator[Callable[[], Awaitable[None]]]:
+    """Take SIGINT and SIGTERM as events from now on; what is given waits for one."""
+    with ExitStack() as stack:
+        ended = anyio.sleep_forever
+        with suppress(NotImplementedError):  # on Windows
+            signals = stack.enter_context(anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM))
+
+            async def ended() -> None:
+                async for _ in signals:
+                    return
+
+        yield ended
 
 
 def start_from(text: str) -> datetime | None:
