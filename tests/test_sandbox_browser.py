@@ -62,6 +62,7 @@ def sandbox() -> Generator[Sandbox]:
         )
         server = uvicorn.Server(settings)
         listener = settings.bind_socket()
+        listener.listen()  # from now on a connection waits for the server, which takes its time to begin
         served = portal.start_task_soon(server.serve, [listener])
         yield Sandbox(f"http://127.0.0.1:{listener.getsockname()[1]}", world, portal)
         server.should_exit = True
@@ -142,17 +143,17 @@ def test_device_code_is_typed_and_approved_without_javascript(sandbox: Sandbox, 
         assert (field.aria_role, field.accessible_name) == ("textbox", "Code")
         field.send_keys("bbbb-bbbb", Keys.ENTER)
         wait(chrome, lambda c: c.title.startswith("Error: "))
-        field = chrome.find_element(By.NAME, "user_code")
+        field = wait(chrome, lambda c: c.find_element(By.NAME, "user_code"))
         assert field.get_attribute("aria-invalid") == "true"
         field.clear()
         field.send_keys(grant["user_code"].replace("-", "").lower(), Keys.ENTER)
         wait(chrome, lambda c: heading(c) == "KallyAI MCP server asks for access")
-        assert chrome.find_element(By.ID, "code").text == grant["user_code"]
+        assert wait(chrome, lambda c: c.find_element(By.ID, "code").text) == grant["user_code"]
 
         approve = next(b for b in chrome.find_elements(By.TAG_NAME, "button") if b.accessible_name == "Approve")
         approve.send_keys(Keys.ENTER)
         wait(chrome, lambda c: heading(c) == "KallyAI MCP server is connected")
-        assert "You can close this page" in chrome.page_source
+        wait(chrome, lambda c: "You can close this page" in c.page_source)
         assert complaints(chrome) == []
 
     form = {"grant_type": DEVICE_GRANT, "client_id": "kallyai-mcp", "device_code": grant["device_code"]}

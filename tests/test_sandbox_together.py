@@ -81,7 +81,9 @@ async def test_calls_run_at_once_and_hold_nothing_up() -> None:
 async def test_a_call_goes_on_when_the_client_leaves_and_its_key_finds_it() -> None:
     async with serving(SandboxOptions(start=FIXED_START, speed=0)) as served, client_of(served) as client:
         before = (await client.get("/v1/calls")).json()["total"]
-        leaving = httpx2.AsyncClient(base_url=served.origin, headers=SIGNED_IN | {"Idempotency-Key": "once"})
+        leaving = httpx2.AsyncClient(
+            base_url=served.origin, headers=SIGNED_IN | {"Idempotency-Key": "once"}, timeout=WAIT
+        )
         async with leaving, anyio.create_task_group() as group:
             group.start_soon(lambda: leaving.post("/v1/calls", json=CALL))
             with anyio.fail_after(WAIT):
@@ -200,7 +202,11 @@ async def test_what_is_no_http_is_answered_and_marked(caplog: pytest.LogCaptureF
         stream = await anyio.connect_tcp("127.0.0.1", served.port)
         async with stream:
             await stream.send(b"NONSENSE\r\n\r\n")
-            head = (await stream.receive()).partition(b"\r\n\r\n")[0].splitlines()
+            came = b""
+            with anyio.fail_after(WAIT):
+                while b"\r\n\r\n" not in came:  # it may come in pieces
+                    came += await stream.receive()
+            head = came.partition(b"\r\n\r\n")[0].splitlines()
     assert head[0] == b"HTTP/1.1 400 Bad Request"
     assert b"X-KallyAI-Sandbox: true" in head
 
