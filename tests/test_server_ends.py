@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 CALL = ("kallyai_calls_make", {"phone": "+12025550143", "task": "Ask until when the kitchen is open"})
 OPENING = {"protocolVersion": LEGACY[-1], "capabilities": {}, "clientInfo": CLIENT}
 
+# However slow the machine is, it is not the time that ends it.
+PATIENT = (
+    "-c",
+    "import kallyai_mcp.server.stdio as stdio, kallyai_mcp.server.streams as streams\n"
+    "stdio.LAST_MOMENT = streams.GRACE = 600.0\n"
+    "from kallyai_mcp.__main__ import main; raise SystemExit(main())",
+)
+
 
 @pytest.fixture(scope="module")
 def recorder() -> Generator[Recorder]:
@@ -79,8 +87,8 @@ def test_an_id_may_be_used_again_once_its_request_was_answered_or_called_off(
 
 
 def test_what_was_answered_reaches_a_slow_host_that_has_closed_its_end(tmp_path: Path, recorder: Recorder) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "kallyai_mcp"],
+    with subprocess.Popen(  # noqa: S603 - this interpreter and a constant
+        [sys.executable, *PATIENT],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment(tmp_path, recorder.origin),
@@ -172,8 +180,8 @@ def test_requests_that_are_piped_in_are_answered_although_the_input_ends(tmp_pat
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "kallyai_coord_goals"}},
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "kallyai_mcp"],
+    done = subprocess.run(  # noqa: S603 - this interpreter and a constant
+        [sys.executable, *PATIENT],
         input="".join(json.dumps(line) + "\n" for line in lines),
         env=environment(tmp_path, recorder.origin),
         capture_output=True,

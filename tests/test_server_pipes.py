@@ -22,6 +22,7 @@ READ: tuple[str, dict[str, Any]] = ("kallyai_coord_goals", {})
 PRINTING = (
     "-c",
     "import atexit, os, subprocess\n"
+    "import kallyai_mcp.server.stdio as stdio; stdio.LAST_MOMENT = 600.0\n"  # by which it would not end in order
     "from kallyai_mcp.api import ApiClient\n"
     "send = ApiClient.send\n"
     "async def talkative(*given, **named):\n"
@@ -90,7 +91,7 @@ def test_nothing_but_protocol_reaches_stdout(
         assert listening.run(*READ)["structuredContent"] == with_origin(READ[0], {"goals": []})
         assert listening.is_alive()
         listening.stop(how)
-        listening.leaves()
+        listening.leaves(WAIT)
     for line in listening.lines:
         assert json.loads(line)["jsonrpc"] == "2.0"
     for noise in ("printed", "written", "a child", *([] if how else ["at exit", "written at exit"])):
