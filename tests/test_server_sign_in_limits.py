@@ -160,8 +160,11 @@ async def test_a_service_that_hangs_holds_no_call_up(
     from kallyai_mcp.server import sign_in as server_module
 
     monkeypatch.setattr(server_module, "LAST_STEP", 0.2)
-    monkeypatch.setattr(server_module, "LONGEST_WAIT", 1.5)
+    monkeypatch.setattr(server_module, "LONGEST_WAIT", 2.0)
     monkeypatch.setattr(server_module, "SHORTEST", 0.1)
+    # What is not cut off by those takes as long as this.
+    monkeypatch.setattr("kallyai_mcp.auth.device.POLL_DEADLINE", 60.0)
+    monkeypatch.setattr("kallyai_mcp.auth.http.DEADLINE", 60.0)
     with anyio.fail_after(90):
         async with house(tmp_path) as world:
             network = world.session.http
@@ -172,6 +175,9 @@ async def test_a_service_that_hangs_holds_no_call_up(
                         await anyio.sleep_forever()
                     return await super().handle_async_request(request)
 
+            is_begun = hanging.endswith("token")
+            if is_begun:  # a busy machine may need longer for it than a call has here
+                await world.sign_in.begin()
             monkeypatch.setattr(network, "_transport", Transport, raising=True)
 
             async def agree(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
@@ -179,12 +185,13 @@ async def test_a_service_that_hangs_holds_no_call_up(
                 return ElicitResult(action="accept")
 
             async with Client(world.server, elicitation_callback=agree, mode="legacy") as client:
-                with anyio.fail_after(4):
-                    result = await client.call_tool(READ)
+                began = anyio.current_time()
+                result = await client.call_tool(READ)
+                assert anyio.current_time() - began < 40
                 assert result.structured_content is not None
                 code = result.structured_content["error"]["code"]
-                assert code == ("sign_in_pending" if hanging.endswith("token") else "sign_in_failed")
-            if hanging.endswith("token"):
+                assert code == ("sign_in_pending" if is_begun else "sign_in_failed")
+            if is_begun:
                 assert world.sign_in.pending is not None
 
 
