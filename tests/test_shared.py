@@ -351,16 +351,20 @@ async def test_who_listens_too_slowly_is_told_so(world: World) -> None:
 
 async def test_a_stop_elsewhere_wakes_who_waits_for_it(world: World) -> None:
     async with world.replica() as one, world.replica() as other:
-        journal = one.journal
+        journal, changes = one.journal, one.changes
         with anyio.fail_after(60):
-            async with anyio.create_task_group() as group:
+            async with changes.heard() as heard, anyio.create_task_group() as group:
+                if world.url is not None:  # from then on changes arrive
+                    assert await anext(heard) == Change("*", GAP)
 
                 async def wait() -> None:
                     while await journal.stopped(ANN) is None:
                         await journal.await_stop(ANN, 600.0 if world.url else 0.05)
 
                 group.start_soon(wait)
-                await anyio.sleep(0.1)
+                # A change is a hint: whoever begins to listen after it does not hear it.
+                while len(changes._listeners) < 2:  # noqa: ASYNC110  # pyright: ignore[reportPrivateUsage] - nobody tells
+                    await anyio.sleep(0.01)
                 await other.journal.stop(ANN, "a person")
 
 

@@ -71,8 +71,7 @@ async def to_its_end(client: Any, tool: str, arguments: dict[str, Any], limit: f
                 tool, arguments, read_timeout_seconds=limit, progress_callback=None if told is None else hear
             )
         except (MCPError, TimeoutError):  # the host has lost patience, as it does on a busy machine
-            acts = (await client.call_tool("kallyai_acts", {"limit": 1})).structured_content["acts"]
-            if acts:
+            if acts := (await read(client, "kallyai_acts", {"limit": 1}))["acts"]:
                 tool, arguments = "kallyai_wait", {"id": acts[0]["id"]}
             continue
         content: dict[str, Any] = result.structured_content or {}
@@ -84,6 +83,15 @@ async def to_its_end(client: Any, tool: str, arguments: dict[str, Any], limit: f
         assert waiting["id"] in result.content[0].text  # type: ignore[union-attr] - a text
         tool, arguments = waiting["tool"], waiting["arguments"]
     raise AssertionError("it never ended")
+
+
+async def read(client: Any, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run a tool, again where the machine was too slow for it and nothing was sent."""
+    while True:
+        content: dict[str, Any] = (await client.call_tool(tool, arguments)).structured_content
+        if "error" not in content:
+            return content
+        assert content["error"]["code"] == "timeout", content
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
@@ -98,22 +106,24 @@ async def test_a_call_ends_in_its_final_result_at_any_host_and_is_placed_once(
         house(tmp_path, served.origin, limit * 0.7) as server,
         Client(server, mode=mode) as client,  # pyright: ignore[reportArgumentType]
     ):
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             told: list[float] | None = [] if with_progress else None
             content = await to_its_end(client, MAKE.tool, CALL, limit, told)
-        assert content["status"] == "success", content
-        listed = (await client.call_tool("kallyai_calls_history", {})).structured_content["items"]
+            assert content["status"] == "success", content
+            listed = (await read(client, "kallyai_calls_history", {}))["items"]
         assert sum(call.get("to") == CALL["phone"] for call in listed) == 1
 
 
 async def test_a_wait_outlives_the_process_that_placed_the_call(tmp_path: Path) -> None:
-    async with serving(SandboxOptions(speed=30.0)) as served:
+    async with serving(SandboxOptions(speed=0)) as served:
         async with house(tmp_path, served.origin, 0.8) as server, Client(server) as client:
-            content = (await client.call_tool(MAKE.tool, CALL)).structured_content
+            with anyio.fail_after(120):
+                content = await read(client, MAKE.tool, CALL)  # what was not sent in time is sent again
             assert content[WAITING]["tool"] == "kallyai_wait"
             assert content[ACT]["outcome"] == "sent"
-        async with house(tmp_path, served.origin, 5.0) as server, Client(server) as client:
-            with anyio.fail_after(60):
+        served.world.clock.speed = 30.0
+        async with house(tmp_path, served.origin, 30.0) as server, Client(server) as client:
+            with anyio.fail_after(120):
                 content = await to_its_end(client, "kallyai_wait", content[WAITING]["arguments"], 30.0, None)
             assert content["status"] == "success"
             again = (await client.call_tool("kallyai_wait", {"id": content["call_id"]})).structured_content
@@ -128,7 +138,7 @@ async def test_a_goal_is_followed_until_it_is_over_or_needs_the_user(tmp_path: P
         house(tmp_path, served.origin, 3.0) as server,
         Client(server) as client,
     ):
-        with anyio.fail_after(60):
+        with anyio.fail_after(120):
             wish = {"message": "Book a table for two at Luca on Friday at 19:30"}
             content = await to_its_end(client, "kallyai_ask", wish, 30.0, None)
             assert "goal_id" in content, content
@@ -140,7 +150,7 @@ async def test_a_goal_is_followed_until_it_is_over_or_needs_the_user(tmp_path: P
 async def test_what_nobody_knows_is_refused(tmp_path: Path) -> None:
     async with (
         serving(SandboxOptions()) as served,
-        house(tmp_path, served.origin, 5.0) as server,
+        house(tmp_path, served.origin, 60.0) as server,
         Client(server) as client,
     ):
         result = await client.call_tool("kallyai_wait", {"id": "nothing-of-this-kind"})
