@@ -70,7 +70,7 @@ def first_list(program: str, home: Path) -> list[str]:
         server.stdin.flush()
         answers = [json.loads(server.stdout.readline()) for _ in range(2)]
         server.stdin.close()
-        if server.wait(10) != 0:
+        if server.wait(60) != 0:
             raise SystemExit(say(f"the server ended with {server.returncode}"))
     return [tool["name"] for tool in answers[1]["result"]["tools"]]
 

@@ -19,7 +19,7 @@ from kallyai_mcp.settings import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TIMEOUT = 10.0
+_TIMEOUT = 30.0
 
 
 @dataclass(slots=True)

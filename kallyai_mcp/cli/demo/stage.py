@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Seen = TypeVar("Seen")
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds within which something that takes its time must have happened."""
 _LOOKS_EVERY = 0.5
 
