@@ -66,5 +66,6 @@ createServer(async (request, response) => {
     response.statusCode = 500;
     response.end(String(error?.stack ?? error));
   }
-}).listen(Number(control), "127.0.0.1");
-provider.listen(Number(port), "127.0.0.1", () => console.log("ready"));
+}).listen(Number(control), "127.0.0.1", () => {
+  provider.listen(Number(port), "127.0.0.1", () => console.log("ready"));
+});
