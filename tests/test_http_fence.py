@@ -241,13 +241,14 @@ def test_the_token_is_random_private_kept_and_shown_once(tmp_path: Path, recorde
     before = os.umask(0)
     try:
         with web(tmp_path, recorder.origin) as first:
-            token, shown = first.token, first.stderr
+            assert first.run(READ)["isError"] is False
+            token, shown = first.token, first.stderr  # written after it has begun to listen, before it answers
             assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
             assert shown.count(token) == 1
             assert f'"url": "http://127.0.0.1:{first.port}/mcp"' in shown
             assert stat.S_IMODE((tmp_path / "state" / "http-token").stat().st_mode) == 0o600
-            assert first.run(READ)["isError"] is False
         with web(tmp_path, recorder.origin) as second:
+            assert second.run(READ)["isError"] is False
             assert second.token == token
             assert token not in second.stderr
             assert "http-token" in second.stderr
