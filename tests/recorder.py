@@ -10,6 +10,7 @@ import json
 import re
 import threading
 import time
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ class Recorder:
         self._released = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._transports = weakref.WeakSet[asyncio.WriteTransport]()
 
     @property
     def requests(self) -> list[Received]:
@@ -135,6 +137,7 @@ class Recorder:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._transports.add(writer.transport)
         try:
             while (request := await _read(reader)) is not None:
                 with self._changed:
@@ -148,6 +151,8 @@ class Recorder:
                     break
         except OSError:
             self._note_leaving()
+        except asyncio.CancelledError:
+            pass  # by `_close`; of a client's task that is cancelled, asyncio logs an error
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -194,10 +199,19 @@ class Recorder:
         return server
 
     async def _close(self, server: asyncio.Server) -> None:
+        """End all that is under way; what was left would warn where it is collected, in the midst of another test."""
         server.close()
+        await self._turns()  # whoever came at the last moment has a task by then
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for transport in tuple(self._transports):
+            transport.abort()  # also where a client does not take what is left to send
+        await self._turns()
+
+    async def _turns(self) -> None:
+        for _ in range(5):  # more than asyncio takes to begin a connection that it has accepted, or to end one
+            await asyncio.sleep(0)
 
     def run(self, ready: threading.Event) -> None:
         """Serve until `stop`; the work of the recorder's own thread."""
