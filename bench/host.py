@@ -55,7 +55,7 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self._in.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._out.close()
 
     def _write(self, message: dict[str, Any]) -> None:

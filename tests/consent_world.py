@@ -46,7 +46,7 @@ QUESTION = Question(
 ALLOWED = 900.0
 """Seconds that an approval lasts."""
 
-IN_TIME = 20.0
+IN_TIME = 60.0
 """Seconds within which a test must be through."""
 
 TOOLS = load_tools()

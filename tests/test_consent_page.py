@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def house() -> AsyncGenerator[House]:
-    with anyio.fail_after(IN_TIME * 10):
+    with anyio.fail_after(IN_TIME * 4):
         async with pages_of() as made:
             yield made
 

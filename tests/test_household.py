@@ -232,7 +232,7 @@ async def test_tokens_that_could_not_be_saved_are_saved_as_soon_as_that_can_be_d
 
         monkeypatch.setattr(store, "write", away)
         assert not await one._session.adopt(TokenPair("at-new", "rt-new", time.time() + 3000))  # pyright: ignore[reportPrivateUsage]
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while one.is_busy:  # noqa: ASYNC110 - nobody is told
                 await anyio.sleep(0.01)
         await people.aclose()
