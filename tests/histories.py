@@ -29,6 +29,7 @@ from kallyai_mcp.sandbox.tokens import DEMO_TOKEN
 from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kallyai_mcp.engine import Result
@@ -57,9 +58,6 @@ INTENTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 FAULTS = ("none", "refused", "no connection", "cut before", "cut after", "silent before", "silent after")
 """What becomes of a request: "after" means that the service has done what was asked."""
-
-LEAVES_AFTER = 0.05
-"""Seconds after which a caller leaves whom the service does not answer."""
 
 
 class Killed(BaseException):
@@ -129,7 +127,8 @@ class Faulty(httpx2.AsyncBaseTransport):
         self._inner = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         self.faults: list[str] = []
         self.posts: Counter[str] = Counter()
-        self.hangs = False
+        self.leave: Callable[[], object] | None = None
+        """Has a caller leave whom the service does not answer; without it their time is over."""
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Pass a request on, or not."""
@@ -153,7 +152,8 @@ class Faulty(httpx2.AsyncBaseTransport):
                 pass
             case _:
                 await self._passed(request)
-        if self.hangs:
+        if self.leave is not None:
+            self.leave()
             await anyio.sleep_forever()
         raise httpx2.ReadTimeout("made up")
 
@@ -273,13 +273,14 @@ class Life:
             again: Whether another one is wanted, where there was one.
         """
         process = self.process(name)
-        process.wire.faults, process.wire.hangs = list(faults), leaves
+        process.wire.faults = list(faults)
         process.journal.dies_at = dies_at
         tool, arguments = INTENTS[intent]
         if again and (before := await self._latest(process, tool, arguments)) is not None:
             arguments = arguments | {"repeat_of": before}
         try:
-            with anyio.move_on_after(LEAVES_AFTER if leaves else 60):
+            with anyio.move_on_after(60) as waiting:
+                process.wire.leave = waiting.cancel if leaves else None
                 result = await self.agreed(process, find(tool), arguments)
                 self.told[intent].done.add(result.structured["_act"]["id"])
         except Killed:
