@@ -17,6 +17,7 @@ def signs_in(agent: Agent) -> None:
     assert agent.refused("credits_balance")["code"] == "sign_in_required"
     started = agent.run("login")
     assert started["status"] == "pending"
+    assert agent.run("auth_status")["pending"]
     agent.approve(started["verification_uri_complete"])
     # The server keeps to the interval between two polls.
     agent.meets(lambda: agent.run("auth_status")["authenticated"])
