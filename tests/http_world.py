@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START = 60.0
-"""Seconds that a start may take on a machine that is busy with other things."""
+"""Seconds that a start, or an answer, may take on a machine that is busy with other things."""
 
 READ = "kallyai_coord_goals"
 PATH = "/mcp"
@@ -98,14 +98,14 @@ class Web:
         """Open a connection."""
         if self.uds is not None:
             made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            made.settimeout(WAIT)
+            made.settimeout(START)
             try:
                 made.connect(str(self.uds))
             except OSError:
                 made.close()
                 raise
             return made
-        return socket.create_connection((self.host, self.port), WAIT)
+        return socket.create_connection((self.host, self.port), START)
 
     def await_start(self) -> None:
         """Wait until it listens."""
@@ -185,7 +185,7 @@ class Web:
                 self.process.wait(WAIT)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(WAIT)
+                self.process.wait(START)
 
 
 def encoded(number: Any, method: str, params: Mapping[str, Any] | None = None) -> bytes:

@@ -9,15 +9,16 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from ports import free_port
 from psycopg.rows import dict_row
 
 from kallyai_mcp.journal.postgresql import PostgreSQL
@@ -42,11 +43,11 @@ _SETTINGS = (
     "log_min_messages=fatal",
 )
 _ALONE = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 _EMPTY = """
-SET session_replication_role = replica; SET lock_timeout = '10s'; SET search_path = kallyai;
+SET session_replication_role = replica; SET lock_timeout = '60s'; SET search_path = kallyai;
 DELETE FROM recipient; DELETE FROM act; DELETE FROM approval; DELETE FROM mandate; DELETE FROM stop;
 DELETE FROM taint; DELETE FROM distrust; DELETE FROM receipt; DELETE FROM receipt_head; DELETE FROM token;
 DELETE FROM pending; DELETE FROM outstanding; DELETE FROM rate; DELETE FROM life;
@@ -82,9 +83,7 @@ class Cluster:
             other = next(pwd.getpwnam(name) for name in _USERS if _has_user(name))
             os.chown(folder, other.pw_uid, other.pw_gid)
             self._runs_as = other.pw_uid, other.pw_gid
-        with contextlib.closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._do("initdb", "-D", self._data, "-U", "owner", "-A", "trust", "-N", "--no-locale", "-E", "UTF8")
         with (self._data / "postgresql.conf").open("a", encoding="ascii") as file:
             file.write(f"listen_addresses='127.0.0.1'\nport={self.port}\nunix_socket_directories='{folder}'\n")
@@ -100,7 +99,7 @@ class Cluster:
 
     def url(self, database: str, user: str = "owner") -> str:
         """The address of a database."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}?connect_timeout={PATIENCE}"
 
     def connection(self, database: str = "postgres") -> psycopg.Connection[dict[str, Any]]:
         """A connection of the owner."""
@@ -115,7 +114,7 @@ class Cluster:
     def new(self, template: str = TEMPLATE) -> str:
         """Make a database; return its name."""
         name = f"t_{uuid.uuid4().hex[:12]}"
-        self.sql("postgres", f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        self._without_others(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def clean(self, name: str) -> None:
@@ -127,7 +126,19 @@ class Cluster:
 
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected."""
-        self.sql("postgres", f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self._without_others(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _without_others(self, statement: str) -> None:
+        """Run a statement for which nobody may be connected: who has left counts until its process is gone."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.sql("postgres", statement)
+            except psycopg.errors.ObjectInUse:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
     def _do(self, program: str, *arguments: object) -> None:
         with (self._folder / "said").open("w+", encoding="utf-8") as said:  # a server keeps what it is given open

@@ -120,7 +120,7 @@ def wait_for(address: str, status: int = 200, seconds: float = START_WAIT) -> ht
     end = time.monotonic() + seconds
     while True:
         try:
-            answer = httpx2.get(address, timeout=5)
+            answer = httpx2.get(address, timeout=seconds)
             if answer.status_code == status:
                 return answer
             last = f"{answer.status_code} {answer.text}"

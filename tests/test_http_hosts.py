@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fences import with_origin
 from hosts import LEGACY, MODERN, agree, envelope
-from http_world import PATH, READ, Session, Web, encoded, web
+from http_world import PATH, READ, START, Session, Web, encoded, web
 from mcp.client import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -234,7 +234,7 @@ async def test_the_clients_of_the_sdk_are_served_and_their_person_is_asked(
 ) -> None:
     recorder.answers(answer({"goals": []}))
     headers = {"Authorization": f"Bearer {server.token}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=START) as http:
         transport = streamable_http_client(f"http://{server.name}{PATH}", http_client=http)
         async with Client(transport, mode=mode, elicitation_callback=agree) as client:
             assert client.protocol_version == (MODERN if mode == "auto" else LEGACY[-1])
@@ -250,7 +250,7 @@ async def test_the_clients_of_the_sdk_are_served_and_their_person_is_asked(
 async def test_the_sdk_client_over_sse_is_served_and_its_person_is_asked(server: Web, recorder: Recorder) -> None:
     recorder.answers(answer({"call_id": "c1", "status": "success"}))
     headers = {"Authorization": f"Bearer {server.token}"}
-    transport = sse_client(f"http://{server.name}/sse", headers=headers)
+    transport = sse_client(f"http://{server.name}/sse", headers=headers, timeout=START)
     async with Client(transport, mode="legacy", elicitation_callback=agree) as client:
         done = await client.call_tool(CALL, TASK | {"phone": "+12025550145"})
         assert not done.is_error, done

