@@ -201,6 +201,7 @@ def list_body() -> bytes:
 
 def test_who_does_not_read_answers_is_dropped(tmp_path: Path, recorder: Recorder) -> None:
     with web(tmp_path, recorder.origin) as server:
+        begun = time.monotonic()
         deaf = socket.socket()
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect((server.host, server.port))
@@ -211,11 +212,12 @@ def test_who_does_not_read_answers_is_dropped(tmp_path: Path, recorder: Recorder
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         asked = f"POST {PATH} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
         deaf.sendall(asked * 40)  # more than the system keeps for it
-        deadline = time.monotonic() + LONGEST_STALL + 30  # what is idle is left for longer
-        while time.monotonic() < deadline and open_connections(server) > 0:
+        while time.monotonic() < begun + LONGEST_STALL + 30 and open_connections(server) > 0:
             time.sleep(0.3)
         assert open_connections(server) == 0
+        assert time.monotonic() > begun + LONGEST_STALL, "who does not read for a moment is no such client"
         deaf.close()
+        assert "Traceback" not in server.stderr
 
 
 def open_connections(server: Web) -> int:

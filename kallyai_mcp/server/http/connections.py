@@ -123,6 +123,8 @@ class _Corked:
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
+        if self._transport.is_closing():  # it was cut, and nobody was told so far
+            return
         if self._head is not None:
             head, self._head = self._head, None
             self._transport.write(head + data)
@@ -172,7 +174,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - narrower in uvicorn than in asyncio
         super().connection_made(cast("asyncio.Transport", transport))
         self.address = self.client[0] if self.client else ""
-        self._deadline = self.loop.time() + LONGEST_REQUEST
+        self._moved = self.loop.time()
+        self._deadline = self._moved + LONGEST_REQUEST
         if not self._table.enter(self):
             self.is_turned_away = True
             if self._table.is_flooded:
