@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from journal_world import ANN, ROOMY, SHOWN, a_draft
-from postgres_world import GRACE
+from postgres_world import GRACE, PATIENCE
 
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.journal import Journal
@@ -127,7 +127,9 @@ def tell(line: str) -> None:
 async def main(*arguments: str) -> None:
     folder, what, *how = arguments
     where = PostgreSQL(folder, grace=GRACE) if folder.startswith("postgresql:") else Path(folder)
-    async with Journal(where) as journal:
+    if isinstance(where, PostgreSQL):
+        await anyio.to_thread.run_sync(where.presence.begin, PATIENCE)
+    async with Journal(where, busy=PATIENCE) as journal:
         await journal.distrust(ANN, "opened", [str(os.getpid())])
         tell("ready")
         await anyio.to_thread.run_sync(sys.stdin.readline)

@@ -14,7 +14,7 @@ import anyio
 import psycopg
 import pytest
 from journal_world import ANN, ROOMY, a_draft, begun
-from postgres_world import GRACE, storage
+from postgres_world import GRACE, PATIENCE, storage
 from shared_world import ANN as PERSON
 from shared_world import a_pair, ring, session
 from test_auth_processes import rotating
@@ -118,7 +118,7 @@ class Breaking(PostgreSQL):
         with self.connect() as other:
             if breaks == "after":
                 connection.execute("COMMIT")
-            other.execute("SELECT pg_terminate_backend(%(pid)s, 5000)", {"pid": connection.info.backend_pid})
+            other.execute("SELECT pg_terminate_backend(%(pid)s, 60000)", {"pid": connection.info.backend_pid})
         super().commit(connection, xid)
 
     def _is_final(self, xid: str) -> bool:
@@ -192,7 +192,7 @@ async def test_a_server_that_goes_and_comes_back_costs_a_few_seconds_and_loses_n
             assert [problem.error_code for problem in await shared.problems()] == ["storage_away"]
             assert await person.token() == "at-1", "what was read before goes on"
             cluster.start()
-            with anyio.fail_after(20):
+            with anyio.fail_after(PATIENCE):
                 while await shared.problems():  # noqa: ASYNC110 - the server tells nobody that it is back
                     await anyio.sleep(0.1)
                 async for change in heard:
@@ -218,9 +218,10 @@ def own_cluster(cluster: Cluster) -> Generator[Cluster]:
 async def test_a_replica_that_is_frozen_in_a_transaction_holds_nobody_for_long(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_transaction, "IDLE", 1)
     frozen = PostgreSQL(url)
     async with Journal(PostgreSQL(url)) as journal, anyio.create_task_group() as group:
+        await journal.taint(ANN, "x", 1.0)  # by a connection that may be idle for longer
+        monkeypatch.setattr(postgresql_transaction, "IDLE", 1)
         thaw = threading.Event()
         began = anyio.Event()
 
@@ -298,11 +299,14 @@ async def test_replicas_killed_while_they_work_leave_every_act_told_of_and_the_l
         for worker in workers:
             worker.ready()
             worker.go()
-        await anyio.sleep(1)
+        for worker in workers:
+            told += [worker.line().split() for _ in range(40)]  # more than a dozen acts each
         for worker in workers:
             worker.process.kill()
-            told.append(worker.process.communicate(timeout=60)[0].split())
-    done = {words[i + 1] for words in told for i in range(0, len(words) - 1, 2) if words[i] == "done"}
+            assert worker.process.stdout is not None
+            told += [line.split() for line in worker.process.stdout.read().splitlines()]
+            worker.kill()
+    done = {words[1] for words in told if words[0] == "done"}
     async with Journal(PostgreSQL(url, grace=GRACE)) as journal:
         with anyio.fail_after(60):
             await _settled(journal)

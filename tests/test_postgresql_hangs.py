@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from journal_world import ANN, ROOMY, a_draft, begun
 from organisation_world import BALANCE, ERRAND, Host, organisation
-from postgres_world import GRACE
+from postgres_world import GRACE, PATIENCE
 from shared_world import ANN as PERSON
 from shared_world import a_pair, ring, session
 from stalling_proxy import StallingProxy, stalling
@@ -107,7 +107,7 @@ async def test_people_of_a_server_whose_database_hangs_read_on_and_act_again_onc
             start = time.monotonic()
             while (done := await ann.call(0, ERRAND, description="Fetch the parcel"))["isError"]:
                 assert done["structuredContent"]["error"]["code"] == "storage_away"
-                assert time.monotonic() - start < LONG
+                assert time.monotonic() - start < PATIENCE
                 await anyio.sleep(0.2)
             print(f"slowest {slowest:.1f} s, well after {time.monotonic() - start:.1f} s")  # noqa: T201 - figures for whoever asks
         assert [one["path"].endswith("/errand") for one in us.requests()].count(True) == 1
@@ -118,11 +118,10 @@ async def test_people_of_a_server_whose_database_hangs_read_on_and_act_again_onc
 async def test_a_hang_while_something_is_made_final_leaves_that_open_and_sends_nothing(
     proxy: StallingProxy, through: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgresql_patience, "SILENCE", 0.3)
-    monkeypatch.setattr(postgresql, "ARRIVES", 0.1)  # in which its end is asked for
-
     class Stalled(PostgreSQL):
         def commit(self, connection: Any, xid: str) -> None:
+            monkeypatch.setattr(postgresql_patience, "SILENCE", 0.3)
+            monkeypatch.setattr(postgresql, "ARRIVES", 0.1)  # in which its end is asked for
             proxy.stall()
             super().commit(connection, xid)
 
@@ -143,7 +142,9 @@ async def test_a_hang_while_something_is_made_final_leaves_that_open_and_sends_n
 
 async def test_a_connection_that_alone_hangs_is_given_up_too(proxy: StallingProxy, through: str) -> None:
     def work() -> None:
-        connection = PostgreSQL(through).connect(longest=0.5)
+        connection = PostgreSQL(through).connect()
+        assert isinstance(connection, postgresql_patience.PatientConnection)
+        connection.longest = 0.5
         proxy.stall()
         with pytest.raises(psycopg.OperationalError, match="in time"):
             connection.execute("SELECT 1")
@@ -158,6 +159,7 @@ async def test_who_waits_for_a_lock_is_not_taken_for_one_that_gets_no_answer(
 ) -> None:
     monkeypatch.setattr(postgresql_patience, "SILENCE", 0.1)
     monkeypatch.setattr(postgresql_pool, "ARRIVES", 0.5)  # in which one that was lost is tried again
+    monkeypatch.setattr(postgresql_pool, "ANSWERS", int(LONG))  # it is there, even if the machine is busy
     one, other = PostgreSQL(through), PostgreSQL(through)
     done: list[int] = []
     async with Journal(one), Journal(other), anyio.create_task_group() as group:
@@ -196,7 +198,7 @@ def connections(cluster: Cluster, database: str) -> int:
 
 async def left(cluster: Cluster, database: str, number: int) -> None:
     """Wait until there are so many connections: the database takes a moment to end one."""
-    with anyio.fail_after(LONG):
+    with anyio.fail_after(PATIENCE):
         while connections(cluster, database) != number:  # noqa: ASYNC110 - the database tells nobody
             await anyio.sleep(0.05)
 
