@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from canaries import ACCESS, MAIL, PHONE, WORDS, spilled
 from hosts import envelope
-from http_world import PATH, web
+from http_world import PATH, START, web
 from ports import free_port
-from recorder import WAIT, answer, recording
+from recorder import answer, recording
 
 from kallyai_mcp.server.http.telemetry import wanted
 from kallyai_mcp.server.http.watching import ApiObserver, observer_for
@@ -52,10 +53,19 @@ class Collector:
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
 
-    def told(self, path: str) -> bytes:
+    def told(self, path: str, *what: bytes) -> bytes:
+        """Return what came to a path, once each of these stands in it as often as it is named."""
+
+        def is_there() -> bool:
+            came = self._came(path)
+            return all(came.count(one) >= number for one, number in Counter(what).items())
+
         with self.changed:
-            assert self.changed.wait_for(lambda: path in self.received, WAIT), f"nothing came to {path}"
-            return b"".join(self.received[path])
+            assert self.changed.wait_for(is_there, START), f"{what} did not come to {path}"
+            return self._came(path)
+
+    def _came(self, path: str) -> bytes:
+        return b"".join(self.received.get(path, []))
 
     def close(self) -> None:
         self.server.shutdown()
@@ -85,11 +95,11 @@ def test_figures_and_spans_tell_nothing_personal(tmp_path: Path, collector: Coll
     ):
         recorder.answers(answer({"call_id": "c1", "status": "success", "note": WORDS}))
         params = {"name": "kallyai_calls_make", "arguments": {"phone": PHONE, "task": f"Tell {MAIL}: {WORDS}"}}
-        trace: dict[str, Any] = {
+        context: dict[str, Any] = {
             "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
             "tracestate": f"x={MAIL.replace('@', '_')}",
         }
-        assert server.modern("tools/call", params, **trace).status == 200
+        assert server.modern("tools/call", params, **context).status == 200
         body = {"name": PHONE, "arguments": {"x": MAIL}, "_meta": envelope()}
         message = {"jsonrpc": "2.0", "id": WORDS, "method": "tools/call", "params": body}
         headers = server.headers(("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"))
@@ -103,7 +113,10 @@ def test_figures_and_spans_tell_nothing_personal(tmp_path: Path, collector: Coll
         figures = server.send("GET", "/metrics", [("Host", "x")]).body.decode()
         assert server.send("GET", "/mcp", [("Host", "x")]).status == 404
         server.port = hosts
-        server.close()  # and sends what is left
+        trace = bytes.fromhex(TRACE)  # twice, for the request to the API is a child of the run's span
+        collector.told("/v1/traces", b"tools/call kallyai_calls_make", b"POST /v1/calls", trace, trace)
+        collector.told("/v1/metrics", b"kallyai.run.duration")
+        server.close()  # and sends what is left, if it can in time
         spans, metrics = collector.told("/v1/traces"), collector.told("/v1/metrics")
         assert server.token not in figures
     assert 'kallyai_runs_total{outcome="done",tool="kallyai_calls_make"} 1.0' in figures
@@ -119,10 +132,6 @@ def test_figures_and_spans_tell_nothing_personal(tmp_path: Path, collector: Coll
         assert spilled(text, TEXTS) == set()
         assert MAIL.replace("@", "_") not in text
         assert "c-7-c" not in text
-    assert b"tools/call kallyai_calls_make" in spans
-    assert b"POST /v1/calls" in spans
-    assert spans.count(bytes.fromhex(TRACE)) >= 2, "the request to the API is a child of the run's span"
-    assert b"kallyai.run.duration" in metrics
 
 
 @pytest.mark.parametrize(
