@@ -8,6 +8,7 @@ import anyio
 import pytest
 from extras_world import PATIENCE, until, world
 from hosts import LEGACY, MODERN, hosting
+from http_world import START
 from mcp import MCPError
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 from mcp_types import (
@@ -283,7 +284,7 @@ def test_two_subscriptions_of_one_host_at_the_same_time_are_one() -> None:
                 met += 1
                 if met == 2:
                     both.set()
-                with anyio.move_on_after(1):  # neither goes on before both have come
+                with anyio.move_on_after(PATIENCE):  # neither goes on before both have come
                     await both.wait()
                 return await found(ctx)
 
@@ -308,14 +309,14 @@ def test_a_stream_over_pipes_is_told_and_ends_with_the_host(tmp_path: Path) -> N
         assert told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == number
         assert host.next()["params"]["uri"] == CALL
         host.end_input()
-        assert host.leaves() == 0
+        assert host.leaves(START) == 0
     with recording() as recorder, hosting(tmp_path, recorder.origin, LEGACY[0]) as host:
         recorder.answers(answer(RINGING), answer(OVER))
         assert host.request("resources/subscribe", {"uri": CALL}) == {}
         told = host.next()
         assert (told["method"], told["params"]) == ("notifications/resources/updated", {"uri": CALL})
         host.end_input()
-        assert host.leaves() == 0
+        assert host.leaves(START) == 0
 
 
 def test_the_time_between_looks_grows_while_nothing_happens() -> None:
