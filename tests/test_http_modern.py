@@ -10,6 +10,8 @@ import pytest
 from hosts import MODERN, envelope, serving
 from mcp.server._streamable_http_modern import handle_modern_request
 from mcp.server.lowlevel import Server
+from mcp.shared.message import ServerMessageMetadata
+from mcp.shared.transport_context import TransportContext
 from mcp_types import CallToolResult, ListToolsResult, TextContent, Tool
 
 from kallyai_mcp.server.http import modern
@@ -189,3 +191,16 @@ async def test_a_long_run_keeps_its_connection_alive(monkeypatch: pytest.MonkeyP
     assert sent.headers["content-type"] == "text/event-stream"
     assert b"".join(sent.parts).count(b": ping") >= 2
     assert events(sent)[-1]["result"]["content"][0]["text"] == "done"
+
+
+@pytest.mark.anyio
+async def test_nothing_is_sent_by_itself_once_there_is_an_answer() -> None:
+    """The moment for a sign of life and the end of a run may come together, as where the machine stood still."""
+    sent = Sent()
+    exchange = modern._Exchange(  # pyright: ignore[reportPrivateUsage]  # what one request has
+        TransportContext(kind="streamable-http", can_send_request=False), 1, ServerMessageMetadata(), None, sent.send
+    )
+    exchange._ping()  # pyright: ignore[reportPrivateUsage]
+    exchange.settle()
+    await anyio.wait_all_tasks_blocked()
+    assert (sent.status, sent.parts) == (0, [])

@@ -182,6 +182,7 @@ class _Exchange:
     cancel_requested: anyio.Event = field(default_factory=anyio.Event)
     is_streaming: bool = False
     can_send_request: bool = field(default=False, init=False)
+    _is_settled: bool = False
     _timer: asyncio.TimerHandle | None = None
     _pinging: asyncio.Task[None] | None = None
 
@@ -216,6 +217,7 @@ class _Exchange:
 
     def settle(self) -> None:
         """Send nothing more by itself."""
+        self._is_settled = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -233,8 +235,12 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": part, "more_body": True})
 
     def _ping(self) -> None:
-        self._pinging = asyncio.create_task(self._part(b": ping\r\n\r\n"))
+        self._pinging = asyncio.create_task(self._still_here())
         self.keep_alive()
+
+    async def _still_here(self) -> None:
+        if not self._is_settled:  # the answer may have come since the timer rang
+            await self._part(b": ping\r\n\r\n")
 
 
 def accepted(header: str) -> tuple[bool, bool]:
