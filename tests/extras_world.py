@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 QUICK = Pace(first=0.02, growth=1.0, longest=0.02, after_error=0.02, longest_error=0.05)
 SHOWS_APPS = {EXTENSION: {"mimeTypes": [MIME_TYPE]}}
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds after which something that was waited for counts as missing."""
 
 
