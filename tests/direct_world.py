@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import select
 import socket
 import ssl
 import sys
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     from kallyai_mcp.api.connection import Connection
 
+PATIENCE = 30.0
+"""Seconds after which something that was waited for counts as missing."""
+
 MOST = 20
 """Connections at once of a transport that a test makes."""
 
@@ -52,7 +56,7 @@ def direct(port: int, *, host: str = "127.0.0.1", context: ssl.SSLContext | None
 def request(method: str = "GET", content: bytes | None = None, **options: Any) -> httpx2.Request:
     """Return a request; what is left over are seconds of a phase."""
     headers = options.pop("headers", None)
-    timeouts = {"pool": 5.0, "connect": 5.0, "write": 5.0, "read": 5.0} | options
+    timeouts = dict.fromkeys(("pool", "connect", "write", "read"), PATIENCE) | options
     return httpx2.Request(
         method, "http://127.0.0.1/v1/a", content=content, headers=headers, extensions={"timeout": timeouts}
     )
@@ -122,9 +126,12 @@ async def failure(behave: Any, *args: Any, **options: Any) -> httpx2.TransportEr
     """Return what became of a request that reached the server; it was sent once, and is not said to be unsent."""
     async with serving(behave) as world:
         transport = direct(port(world))
-        with anyio.fail_after(10), pytest.raises(httpx2.TransportError) as caught:
+        with anyio.fail_after(2 * PATIENCE), pytest.raises(httpx2.TransportError) as caught:
             await ask(transport, *args, **options)
         await settled(transport)
+        with anyio.fail_after(PATIENCE):  # a client that has little time may have given up before
+            while not world.received:
+                await anyio.lowlevel.checkpoint()
     assert len(world.received) == 1
     assert not isinstance(caught.value, _NOT_SENT)
     return caught.value
@@ -145,10 +152,29 @@ def opened(transport: Direct) -> set[Connection]:
     return transport._all  # pyright: ignore[reportPrivateUsage] - what is held on to shows nowhere else
 
 
+def number_of(connection: Connection) -> int:
+    """Return the number of a connection's socket."""
+    transport = connection._transport  # pyright: ignore[reportPrivateUsage] - what the system knows shows nowhere else
+    assert transport is not None
+    return transport.get_extra_info("socket").fileno()
+
+
 async def settled(transport: Direct) -> None:
     """Check that nothing is held on to once a request is over."""
     assert (turns(transport), idle(transport)) == (MOST, [])
-    with anyio.fail_after(5):
+    await over(transport)
+
+
+async def spent(connection: Connection) -> None:
+    """Wait until a connection can serve no further request."""
+    with anyio.fail_after(PATIENCE):
+        while not connection.is_spent:
+            await anyio.lowlevel.checkpoint()
+
+
+async def over(transport: Direct) -> None:
+    """Wait until no connection is left."""
+    with anyio.fail_after(PATIENCE):
         while opened(transport):
             await anyio.lowlevel.checkpoint()
 
@@ -169,11 +195,20 @@ def deaf(family: socket.AddressFamily = socket.AF_INET) -> Generator[int]:
             waiting.append(socket.socket(family))
             waiting[-1].setblocking(False)
             waiting[-1].connect_ex(server.getsockname())
+        assert select.select([], waiting, [], PATIENCE)[1]  # one stands, which is all that the queue takes
         try:
             yield server.getsockname()[1]
         finally:
             for each in waiting:
                 each.close()
+
+
+@contextmanager
+def refusing() -> Generator[int]:
+    """A port at which nothing listens, and cannot begin to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 def certificate(folder: Path, *hosts: str) -> ssl.SSLContext:

@@ -13,16 +13,19 @@ from direct_world import (
     LOOPS,
     MOST,
     NAMES,
+    PATIENCE,
     WHOLE,
     always,
     ask,
     bodies,
     direct,
     failure,
+    idle,
     listening,
     port,
     reset,
     settled,
+    spent,
 )
 
 from kallyai_mcp.api.direct import Direct
@@ -246,9 +249,7 @@ class _Late(Direct):
 
     async def _open(self, seconds: float) -> Connection:
         connection = await super()._open(seconds)
-        with anyio.fail_after(5):
-            while not connection.is_spent:
-                await anyio.lowlevel.checkpoint()
+        await spent(connection)
         return connection
 
 
@@ -272,20 +273,20 @@ async def test_what_comes_before_the_request_is_no_answer_to_it(early: bytes) ->
 
 @pytest.mark.parametrize("what", [head("200 OK", "Content-Length: 4") + b"evil", b"\r\n", None])
 async def test_what_comes_between_two_requests_is_no_answer_to_the_second(what: bytes | None) -> None:
-    pushed = anyio.Event()
+    is_read = anyio.Event()
 
     async def behave(stream: Any, _world: Loopback) -> None:
         await stream.send(WHOLE)
-        await anyio.sleep(0.02)
+        await is_read.wait()
         await (stream.send_eof() if what is None else stream.send(what))
-        await anyio.sleep(0.02)
-        pushed.set()
         await stream.receive()
 
     async with serving(behave) as world:
         transport = direct(port(world))
         await ask(transport)
-        await pushed.wait()
+        (kept,) = idle(transport)
+        is_read.set()
+        await spent(kept)
         assert (await ask(transport))[2] == b"{}"
         await transport.aclose()
     assert len(world.received) == 2
@@ -303,7 +304,7 @@ async def test_an_early_refusal_of_a_large_request_is_read(ends: str) -> None:
 
     async with listening(handle) as number:
         transport = direct(number)
-        with anyio.fail_after(10):
+        with anyio.fail_after(2 * PATIENCE):
             status, _, body = await ask(transport, "POST", b"x" * 50_000_000)
         assert (status, body) == (413, b"{}")
         await settled(transport)  # what is left of the request would run into the next one

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
-from direct_world import Read, ask, direct
+from direct_world import PATIENCE, Read, ask, direct
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -105,17 +106,26 @@ class _World:
 
     def __init__(self) -> None:
         self.runner = asyncio.Runner()
+        self.serving: set[asyncio.Task[None]] = set()
         self.pieces: list[bytes] = []
         self.server = self.runner.run(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.port: int = self.server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        for piece in self.pieces:
-            writer.write(piece)
-            for _ in range(3):  # so that it arrives by itself
-                await asyncio.sleep(0)
-        writer.close()
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.add(task)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in self.pieces:
+                writer.write(piece)
+                for _ in range(3):  # so that it arrives by itself
+                    await asyncio.sleep(0)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self.serving.discard(task)
 
     def read(self, transport: httpx2.AsyncBaseTransport) -> Read | httpx2.TransportError:
         async def once() -> Read | httpx2.TransportError:
@@ -130,7 +140,12 @@ class _World:
 
     def close(self) -> None:
         self.server.close()
+        self.runner.run(self._ended())
         self.runner.close()
+
+    async def _ended(self) -> None:
+        if self.serving:
+            await asyncio.wait(self.serving, timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")

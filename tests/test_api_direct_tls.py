@@ -12,7 +12,21 @@ import anyio.lowlevel
 import httpx2
 import pytest
 from api_world import head
-from direct_world import LOOPS, MOST, NAMES, WHOLE, ask, certificate, direct, listening, opened, settled, turns
+from direct_world import (
+    LOOPS,
+    MOST,
+    NAMES,
+    PATIENCE,
+    WHOLE,
+    ask,
+    certificate,
+    direct,
+    listening,
+    opened,
+    over,
+    settled,
+    turns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -62,7 +76,8 @@ async def secured(folder: Path, behave: Behaviour, *hosts: str) -> AsyncGenerato
             task.cancel()
         while tasks:
             await anyio.lowlevel.checkpoint()
-        await anyio.sleep(0.01)  # the last connections are closed by the loop
+        for _ in range(50):  # the last connections are closed by the loop, step by step
+            await anyio.sleep(0.001)
 
 
 def trusting(folder: Path, port: int, **options: Any) -> Direct:
@@ -147,7 +162,7 @@ async def test_a_handshake_that_never_ends_runs_into_the_timeout(tmp_path: Path)
     async with listening(handle) as port:
         certificate(tmp_path, "127.0.0.1")
         transport = trusting(tmp_path, port)
-        with anyio.fail_after(5), pytest.raises(httpx2.ConnectTimeout):
+        with anyio.fail_after(PATIENCE), pytest.raises(httpx2.ConnectTimeout):
             await ask(transport, connect=0.1)
         await settled(transport)
 
@@ -184,8 +199,8 @@ async def test_large_bodies_pass_both_ways(tmp_path: Path) -> None:
 
     async with secured(tmp_path, echo) as port:
         transport = trusting(tmp_path, port)
-        with anyio.fail_after(20):
-            assert (await ask(transport, "POST", content, read=20.0))[2] == content
+        with anyio.fail_after(2 * PATIENCE):
+            assert (await ask(transport, "POST", content))[2] == content
         await transport.aclose()
         await settled(transport)
 
@@ -212,14 +227,14 @@ async def test_an_answer_of_known_length_is_whole_however_the_connection_ends(tm
         transport = trusting(tmp_path, port)
         for _ in range(2):
             assert (await ask(transport))[2] == b"{}"
-            await anyio.sleep(0.1)
+            await over(transport)
         await settled(transport)
 
 
 async def test_a_server_that_says_that_it_ends_ends_the_body(tmp_path: Path) -> None:
     async with secured(tmp_path, sends(TO_THE_END + b"{}", says_so=True)) as port:
         transport = trusting(tmp_path, port)
-        with anyio.fail_after(10):
+        with anyio.fail_after(2 * PATIENCE):
             assert (await ask(transport))[2] == b"{}"
         await settled(transport)
 
@@ -237,6 +252,6 @@ async def test_a_server_that_says_that_it_ends_ends_the_body(tmp_path: Path) -> 
 async def test_an_answer_that_was_cut_off_is_none(tmp_path: Path, answer: bytes, says_so: bool) -> None:
     async with secured(tmp_path, sends(answer, says_so=says_so)) as port:
         transport = trusting(tmp_path, port)
-        with anyio.fail_after(10), pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
+        with anyio.fail_after(2 * PATIENCE), pytest.raises((httpx2.RemoteProtocolError, httpx2.ReadError)):
             await ask(transport)
         await settled(transport)

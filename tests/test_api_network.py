@@ -20,11 +20,13 @@ from api_world import (
     RUN,
     SEND_MAIL,
     FakeTokens,
+    Loopback,
     head,
     reply,
     scripted,
     serving,
 )
+from direct_world import PATIENCE, refusing
 
 from kallyai_mcp.api import ApiClient, Deadlines
 from kallyai_mcp.errors import KallyError, SignInRequired, TransportError
@@ -32,7 +34,6 @@ from kallyai_mcp.model import ApiRequest
 
 if TYPE_CHECKING:
     from anyio.abc import ByteStream
-    from api_world import Loopback
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ SHORT = Deadlines(connect=0.2, pool=0.2, phase=0.2, read=0.2, write=0.2, slow=0.
 
 async def failure_of(world: Loopback, command: Any = SEND_MAIL, request: Any = POST_MAIL, **options: Any) -> KallyError:
     async with ApiClient(world.origin, version="1", **options) as client:
-        with anyio.fail_after(5), pytest.raises(KallyError) as caught:
+        with anyio.fail_after(PATIENCE), pytest.raises(KallyError) as caught:
             await client.send(command, request, FakeTokens(), run_id=RUN)
     assert world.origin not in str(caught.value.as_dict())
     return caught.value
@@ -106,10 +107,9 @@ async def _flood_of_1xx(stream: ByteStream, _world: Loopback) -> None:
 @pytest.mark.parametrize("behave", [_silence, _drip_head, _drip_body, _flood_of_1xx])
 @pytest.mark.parametrize(("command", "request_"), [(GOALS, GET_GOALS), (SEND_MAIL, POST_MAIL), (MAKE, POST_CALL)])
 async def test_every_run_ends_at_its_deadline(behave: Any, command: Any, request_: Any) -> None:
+    """None of these servers would ever end it."""
     async with serving(behave) as world:
-        started = anyio.current_time()
         error = await failure_of(world, command, request_, deadlines=SHORT)
-        assert anyio.current_time() - started < 1
     assert error.error_code == "timeout"
     assert error.details.get("outcome") == (None if command is GOALS else "unknown")
 
@@ -139,9 +139,8 @@ async def test_a_broken_answer_is_a_lost_connection(start: bytes) -> None:
 
 
 async def test_nobody_listening_means_that_nothing_was_sent() -> None:
-    async with serving(_silence) as world:
-        pass
-    error = await failure_of(world, deadlines=SHORT)
+    with refusing() as number:
+        error = await failure_of(Loopback(f"http://127.0.0.1:{number}"))
     assert (error.error_code, error.details, error.retryable) == ("connection_failed", {"outcome": "not_sent"}, True)
 
 
@@ -160,7 +159,7 @@ async def test_a_huge_body_is_given_up_at_the_cap(framing: str) -> None:
 
     async with serving(behave) as world:
         error = await failure_of(world, max_bytes=1_000_000)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             await world.gone.wait()
     assert error.error_code == "answer_too_large"
     assert sent < 20_000_000
@@ -224,7 +223,7 @@ async def test_a_redirect_reaches_no_second_host(status: int) -> None:
 
 async def test_a_cancelled_run_closes_its_connection_at_once() -> None:
     async with serving(_silence) as world, ApiClient(world.origin, version="1") as client:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             async with anyio.create_task_group() as group:
                 group.start_soon(lambda: client.send(MAKE, POST_CALL, FakeTokens(), run_id=RUN))
                 while not world.received:
@@ -240,7 +239,7 @@ async def test_the_token_counts_against_the_deadline() -> None:
             return None
 
     async with serving(_silence) as world, ApiClient(world.origin, version="1", deadlines=SHORT) as client:
-        with anyio.fail_after(5), pytest.raises(TransportError) as caught:
+        with anyio.fail_after(PATIENCE), pytest.raises(TransportError) as caught:
             await client.send(SEND_MAIL, POST_MAIL, Stuck(), run_id=RUN)
     assert caught.value.details == {"outcome": "not_sent"}
     assert world.received == []
@@ -259,6 +258,6 @@ async def test_a_deadline_met_while_nothing_could_be_sent_says_so() -> None:
         await anyio.sleep_forever()
 
     client, _ = scripted(httpx2.ConnectError("x"), sleep=forever, deadlines=Deadlines(slow=0.6))
-    with anyio.fail_after(5), pytest.raises(TransportError) as caught:
+    with anyio.fail_after(PATIENCE), pytest.raises(TransportError) as caught:
         await client.send(MAKE, POST_CALL, FakeTokens(), run_id=RUN)
     assert (caught.value.error_code, caught.value.details) == ("timeout", {"outcome": "not_sent"})
