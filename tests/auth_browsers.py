@@ -1,24 +1,15 @@
 """What the tests of the browser's flows share: free ports, and what a browser does with a redirect to this machine."""
 
 import http.client
-import socket
 from contextlib import closing
 from urllib.parse import parse_qs, urlsplit
+
+import ports
 
 
 def free_ports() -> range:
     """Two ports in a row that are free now."""
-    for _ in range(50):
-        with closing(socket.socket()) as first:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            with closing(socket.socket()) as second:
-                try:
-                    second.bind(("127.0.0.1", port + 1))
-                except OSError:
-                    continue
-            return range(port, port + 2)
-    raise AssertionError("no two free ports in a row")
+    return ports.free_ports(2)
 
 
 def query_of(address: str) -> dict[str, str]:
@@ -28,7 +19,7 @@ def query_of(address: str) -> dict[str, str]:
 def follow(address: str) -> tuple[int, str | None]:
     """Go to an address on this machine; status and Location of what is there."""
     parts = urlsplit(address)
-    with closing(http.client.HTTPConnection("127.0.0.1", parts.port or 0, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", parts.port or 0, timeout=60)) as connection:
         connection.request("GET", f"{parts.path}?{parts.query}")
         answer = connection.getresponse()
         answer.read()
