@@ -6,6 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from postgres_world import Cluster
 
     from kallyai_mcp.journal.storage import Storage
+
+
+# How long an example takes tells of the machine.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture
