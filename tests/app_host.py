@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from selenium.webdriver.common.by import By
-from test_sandbox_browser import screen, wait
+from test_sandbox_browser import complaints, screen, wait
 
 from kallyai_mcp.server.apps import APPS
 from kallyai_mcp.server.apps.serving import document
@@ -115,6 +115,7 @@ def showing(
     page.write_text(STUB, encoding="utf-8")
     screen(chrome, width, scheme=scheme)
     chrome.get(page.as_uri())
+    complaints(chrome)  # those of a page before are none of this one's
     view = View(chrome)
     view.run(
         "answers = arguments[0]; context = arguments[1]; capabilities = arguments[2] ?? capabilities;",

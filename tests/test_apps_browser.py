@@ -63,6 +63,15 @@ def refused(**more: Any) -> dict[str, Any]:
     return {"error": {"code": "approval_required", "message": "A person has to agree first.", **more}}
 
 
+def told_height(view: View) -> float:
+    """Return the height that the page has told its host last."""
+    sizes = view.sent("ui/notifications/size-changed")
+    return sizes[-1]["height"] if sizes else 0
+
+
+HEIGHT = "return Math.ceil(document.body.getBoundingClientRect().height)"
+
+
 def tools_run(view: View) -> list[str]:
     return [params["name"] for params in view.sent("tools/call")]
 
@@ -84,8 +93,8 @@ def test_hostile_words_are_text_and_fit_every_screen(
     assert view.inside("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert view.inside("return document.documentElement.dataset.theme") == scheme
     assert view.inside(CONTRAST) >= 4.5
-    sizes = view.sent("ui/notifications/size-changed")
-    assert sizes[-1]["height"] == pytest.approx(view.run("return view.offsetHeight"), abs=2)
+    wait(chrome, lambda _: abs(told_height(view) - view.inside(HEIGHT)) <= 2)
+    assert told_height(view) == pytest.approx(view.run("return view.offsetHeight"), abs=2)
     assert 1 not in view.run("return log")  # what the script of the strangers would have sent
     assert complaints(view.chrome) == []
 
@@ -121,7 +130,9 @@ return worst;
 
 ADD_SCRIPT = """
 return new Promise((done) => {
-  addEventListener("securitypolicyviolation", (one) => done(one.violatedDirective));
+  addEventListener("securitypolicyviolation", (one) => {
+    if (one.violatedDirective.startsWith("script-src")) done(one.violatedDirective);
+  });
   const made = document.createElement("script");
   made.textContent = "window.owned = 1";
   document.body.append(made);
@@ -143,16 +154,18 @@ def test_a_page_reaches_nothing_and_nobody(chrome: webdriver.Chrome, tmp_path: P
 
 def test_a_call_is_followed_until_it_is_over(chrome: webdriver.Chrome, tmp_path: Path) -> None:
     ringing = {"call_id": "c1", "status": "in_progress", "to": "+14155550117"}
-    view = showing(chrome, tmp_path, "call", answers=READS)
+    view = showing(chrome, tmp_path, "call", answers=READS | {"kallyai_calls_info": ringing})
     view.send("tool-input", {"arguments": {"phone": "+14155550117", "task": "Ask when they open"}})
     view.shows("Ask when they open")
     assert "under way" in view.text()
     view.result(ringing, {"phone": "+14155550117"})
     view.shows("in progress")
+    view.run("answers.kallyai_calls_info.structuredContent = arguments[0]", CALL)
     wait(view.chrome, lambda _: "What was said" in view.text())
     assert "1.7 credits" in view.text()
     assert "2 min 0 s" in view.text()
-    assert tools_run(view) == ["kallyai_calls_info", "kallyai_calls_transcript"]
+    *looks, last = tools_run(view)
+    assert (set(looks), last) == ({"kallyai_calls_info"}, "kallyai_calls_transcript")
 
 
 def test_a_host_that_lets_pages_read_nothing_gets_what_it_has_handed_over(
