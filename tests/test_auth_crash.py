@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,17 +222,23 @@ def test_signing_out_while_a_pair_of_memory_is_refreshed_is_final(tmp_path: Path
     assert not path.exists()
 
 
+@pytest.fixture
+def folder() -> Generator[Path]:
+    """A folder that others can look into; pytest's own are closed to them whenever another run of it begins."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user, for whom the folder is read-only")
-def test_in_a_folder_where_nothing_can_be_written_a_good_token_is_used_and_an_ended_one_refused(tmp_path: Path) -> None:
+def test_in_a_folder_where_nothing_can_be_written_a_good_token_is_used_and_an_ended_one_refused(folder: Path) -> None:
     """The exit status of the child tells: 0 for both."""
-    folder = tmp_path / "shared"
-    folder.mkdir(mode=0o755)
     path = write_pair(folder, seconds=300)
     ended = write_pair(folder, seconds=-1, name="ended.json")
     os.chown(path, 65534, 65534)
     os.chown(ended, 65534, 65534)
     before = ended.read_bytes()
-    for part in (tmp_path, *tmp_path.parents):
+    for part in folder.parents:
         if part != Path(part.anchor) and part.stat().st_mode & 0o005 != 0o005:
             part.chmod(part.stat().st_mode | 0o011)
 
