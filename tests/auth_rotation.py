@@ -66,7 +66,7 @@ class Rotation(ThreadingHTTPServer):
             self.answered += 1
             return 200, {"answered": self.answered}
 
-    def wait_refreshing(self, wait: float = 15.0) -> None:
+    def wait_refreshing(self, wait: float = 60.0) -> None:
         """Return once somebody has asked for a refresh."""
         with self.guard:
             assert self.guard.wait_for(lambda: self.waiting, wait), "nobody refreshed"

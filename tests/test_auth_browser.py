@@ -3,6 +3,7 @@
 import http.client
 import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from auth_browsers import free_ports
 from auth_world import NOW, ORIGIN, Service, VirtualClock, session_in, stored
 
-from kallyai_mcp.auth import opener
+from kallyai_mcp.auth import callback, opener
 from kallyai_mcp.auth.browser import BrowserFlow
 from kallyai_mcp.auth.flow import Done, Pending
 from kallyai_mcp.auth.sign_in import SignIn
@@ -27,6 +28,12 @@ CODE = "/v1/auth/device/code"
 @pytest.fixture
 def ports() -> range:
     return free_ports()
+
+
+@pytest.fixture(autouse=True)
+def _time_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a listener that is closed be waited for: its thread may be held up for longer than a person would be."""
+    monkeypatch.setattr(callback, "LINGER", 60.0)
 
 
 @pytest.fixture
@@ -46,7 +53,7 @@ def visit(
 ) -> tuple[int, Mapping[str, str], str]:
     """Do what the browser does with the answer's redirect; status, Location and body of what it gets."""
     target = urlsplit(parse_qs(urlsplit(pending.verification_uri).query)["redirect_uri"][0])
-    connection = http.client.HTTPConnection("127.0.0.1", target.port or 0, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", target.port or 0, timeout=60)
     with closing(connection):
         suffix = f"?{urlencode(query)}" if query else ""
         connection.request(method, path + suffix, headers={"Host": host or f"127.0.0.1:{target.port}"})
@@ -193,7 +200,7 @@ async def test_a_busy_port_is_passed_over_and_none_left_is_an_error(clock: Virtu
 
 async def test_a_connection_that_sends_nothing_keeps_nobody_waiting(sign_in: SignIn, ports: range) -> None:
     pending = await sign_in.begin()
-    with closing(socket.create_connection(("127.0.0.1", ports.start), timeout=5)):
+    with closing(socket.create_connection(("127.0.0.1", ports.start), timeout=60)):
         assert visit(pending, state=state_of(pending), **TOKENS)[0] == 303
         visit(pending, path="/done")
         assert isinstance(await sign_in.poll(), Done)
@@ -249,10 +256,10 @@ async def test_the_browser_is_started_without_shell_output_or_secrets(
 
     def wait() -> str:
         while not seen.exists():
-            pass
+            time.sleep(0.01)
         return seen.read_text()
 
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         text = await anyio.to_thread.run_sync(wait, abandon_on_cancel=True)
     assert text.startswith(f"-I -m webbrowser {address}\n")
     assert "s3cret" not in text

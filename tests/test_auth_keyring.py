@@ -203,7 +203,7 @@ async def test_a_keyring_that_waits_for_its_password_holds_nobody_up_for_ever(
 
     unlocked = threading.Event()
     monkeypatch.setattr(keyring_store, "PATIENCE", 0.05)
-    monkeypatch.setattr(keyring, "get_password", lambda _service, _user: unlocked.wait(5) and None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]  # stands for a dialog
+    monkeypatch.setattr(keyring, "get_password", lambda _service, _user: unlocked.wait(60) and None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]  # stands for a dialog
     try:
         with pytest.raises(KeyringUnusable, match="not answered"):
             await session(tmp_path).token()

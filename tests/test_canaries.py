@@ -32,6 +32,7 @@ from canaries import (
 from canary_service import FAULTS, GRANT, PENDING, SIGN_IN_FAULTS, SLOW, CanaryService, faults_quoting, quoting
 from full import FULL
 from hosts import CREDENTIALS, SERVE, Host, environment
+from recorder import WAIT
 
 from kallyai_mcp.catalog import all_commands
 from kallyai_mcp.examples import examples_of
@@ -196,7 +197,7 @@ def test_a_sign_in_shows_its_codes_page_and_nothing_secret_not_to_the_browser_ei
             begun = host.run("kallyai_login")
             assert "ABCD-EFGH" in told(begun)
             assert spilled(told(begun), SECRETS) == set()
-            waited = time.monotonic() + 15
+            waited = time.monotonic() + WAIT
             while not opened.exists() and time.monotonic() < waited:
                 assert spilled("\n".join(command_lines(host.process.pid)), SECRETS) == set()
                 time.sleep(0.02)
@@ -205,7 +206,7 @@ def test_a_sign_in_shows_its_codes_page_and_nothing_secret_not_to_the_browser_ei
             assert "PATH=" in dump
             assert "KALLYAI_" not in dump
             assert spilled(dump, {*SECRETS, *CREDENTIALS.values()}) == set()
-            waited = time.monotonic() + 15
+            waited = time.monotonic() + WAIT
             while not service.asked.wait(0.1) and time.monotonic() < waited:
                 host.run("kallyai_login")
             after = host.run("kallyai_login")

@@ -95,7 +95,7 @@ class Terminal:
         """Type each line once the program listens for it: what came before is thrown away."""
 
         def type_all() -> None:
-            patience = time.monotonic() + 20
+            patience = time.monotonic() + 60
             for number, line in enumerate(lines):
                 # In this order: while the line before is still being read, the terminal is listening, too.
                 while not (len(self.program.signing_in.pasted) == number and self.is_listening()):
@@ -141,7 +141,7 @@ def test_a_terminal_takes_a_line_longer_than_it_can_collect_itself_and_tries_aga
     before = termios.tcgetattr(sys.stdin.fileno())
     person = terminal.sits("nonsense\n", f"\n{LONG[:3000]}y\x7f{LONG[3000:]}\n")
     assert run(["login", "--paste"], terminal.program) == 0
-    person.join(5)
+    person.join(60)
     assert terminal.program.signing_in.pasted == ["nonsense", LONG]
     assert termios.tcgetattr(sys.stdin.fileno()) == before
     out, err = capsys.readouterr()
@@ -153,14 +153,14 @@ def test_a_terminal_takes_a_line_longer_than_it_can_collect_itself_and_tries_aga
 def test_a_terminal_gives_up_after_some_tries(terminal: Terminal) -> None:
     person = terminal.sits(*["no\n"] * TRIES)
     assert run(["login", "--paste"], terminal.program) == 3
-    person.join(5)
+    person.join(60)
     assert len(terminal.program.signing_in.pasted) == TRIES
 
 
 def test_a_terminal_gives_up_at_the_end_of_input(terminal: Terminal) -> None:
     person = terminal.sits("half a line\x04")
     assert run(["login", "--paste"], terminal.program) == 3
-    person.join(5)
+    person.join(60)
     assert terminal.program.signing_in.pasted == []
 
 
