@@ -252,6 +252,26 @@ async def test_whoever_made_room_and_is_still_in_use_is_found_again(shared: Shar
     await people.aclose()
 
 
+async def test_what_ails_the_storage_is_told_to_the_operator_and_not_to_people(
+    shared: Shared, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = household(shared)
+    one = await people.member(Principal("https://id.example.com", "ann"))
+    pair = TokenPair("at-new", "rt-new", time.time() + 3000)
+    one._session._vault.keep_in_memory(pair, "nowhere else")  # pyright: ignore[reportPrivateUsage]
+    granted.set(frozenset({"kallyai:act"}))
+    (tmp_path / "acts.db").write_bytes(b"no database" * 1000)
+    (tmp_path / "acts.db").chmod(0o600)
+    with pytest.raises(InvalidSettings) as caught:
+        await (await one.person.engine()).run(ERRAND, {"description": "Fetch the parcel"})
+    told = f"{caught.value.message} {caught.value.next_step}"
+    assert caught.value.error_code == "journal_unusable"
+    assert str(tmp_path) not in told
+    assert "operator" in told
+    assert str(tmp_path) in caplog.text
+    await people.aclose()
+
+
 async def test_the_end_of_the_server_writes_down_what_is_owed(shared: Shared) -> None:
     people = household(shared)
     ann = Principal("https://id.example.com", "ann")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from kallyai_mcp.engine import Engine
-from kallyai_mcp.errors import ActRefused, KallyError
+from kallyai_mcp.errors import ActRefused, InvalidSettings, KallyError
+from kallyai_mcp.journal import trouble
 from kallyai_mcp.journal.storage import StorageAway
 from kallyai_mcp.shared.rates import OwnRates
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 BLOCKS = 12
 """Parts of a minute's share that are taken at once, so that not every run costs a write to the database."""
+
+_IN_THE_LOG = "Tell the user that the server's operator finds the reason in its log."
+
+_log = logging.getLogger(__name__)
 
 granted: ContextVar[frozenset[str]] = ContextVar("granted", default=frozenset())
 """What the token of the request at hand allows."""
@@ -50,18 +56,22 @@ class GuardedEngine(Engine):
             KallyError: As `Engine.run`; or the token allows less ("insufficient_scope"), or too many runs came within
                 a minute ("too_many_runs").
         """
-        async with self.guard.admitted(command):
-            try:
+        try:
+            async with self.guard.admitted(command):
                 return await super().run(command, arguments, progress=progress, until=until, whole=whole)
-            except StorageAway as error:
-                # Where the database is concerns the operator alone, who has it in the log.
+        except InvalidSettings as error:
+            # Where the storage is and what ails it concerns the operator alone, who has it in the log.
+            if isinstance(error, StorageAway):
                 if type(error) is StorageAway and "outcome" not in error.details:
                     error.message = "The server's database cannot be reached for the moment; nothing was sent."
-                raise
-            except ActRefused as error:
-                if error.error_code == "stopped":
-                    error.next_step = f"Tell the user. {self.guard.resuming}"
-                raise
+            elif error.error_code == trouble.CODE:
+                _log.error("%s could not be run: %s %s", command.tool, error.message, error.next_step)
+                error.message, error.next_step = "The server cannot use its own storage.", _IN_THE_LOG
+            raise
+        except ActRefused as error:
+            if error.error_code == "stopped":
+                error.next_step = f"Tell the user. {self.guard.resuming}"
+            raise
 
 
 class Guard:
