@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Repair = Callable[[list[Part], Collection[str]], list[Part]]
 
-WORD, PAIR_OF_WORDS, MEANING = 0.8, 0.7, 1.0
+WORD, PAIR_OF_WORDS, MEANING = 0.8, 0.7, 0.8
 HAN = 0.4
 """A Chinese character alone says little."""
 
