@@ -31,7 +31,7 @@ PACKAGE = TESTS.parent / "kallyai_mcp" / "finder"
 
 VISIBLE = "finder_requests_visible.json"
 """Sets of requests looked at while the words were written: of any kind, short ones, those that an assistant tells in
-its words, those that do not say what is to be done, a mixture, and everyday ones for every command."""
+its words, those that do not say what is to be done, a mixture, everyday ones for every command, and colloquial ones."""
 
 HELD_OUT = "finder_requests_held_out.json"
 """Every third of the first requests, and sets written before words that they were to judge. No word was changed for
