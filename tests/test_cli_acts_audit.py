@@ -8,10 +8,10 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from cli_acts_world import CALL, Desk, sitting, worked
+from cli_acts_world import CALL, OTHER, Desk, sitting, worked
 from recorder import answer
 
-from kallyai_mcp.model.records import Act, Draft
+from kallyai_mcp.model.records import Act, Draft, Note
 from kallyai_mcp.safety import Safety
 
 if TYPE_CHECKING:
@@ -51,6 +51,33 @@ def test_audit_of_all_accounts_and_with_a_limit(desk: Desk) -> None:
         assert [line["tool"] for line in desk.json()["receipts"]][1] == "kallyai_ask"
     assert desk.types("audit", "--limit", "1", "--json") == 0
     assert [line["tool"] for line in desk.json()["receipts"]] == ["stop"]
+
+
+def test_audit_with_nothing_of_this_account_tells_of_the_others(desk: Desk, tmp_path: Path) -> None:
+    """Who looks after many people's servers is none of them, and must not take their log for an empty one."""
+    note = Note(tool="kallyai_ask", digest="d" * 64, outcome="refused", destination="", error="x")
+    desk.journal(lambda journal: journal.note(OTHER, note))
+    assert desk.types("audit") == 0
+    assert "Nothing was done yet for this account; 1 line is of others" in " ".join(desk.out.split())
+    assert "kallyai-mcp audit --all" in desk.out
+    target = tmp_path / "log.jsonl"
+    for argv in (["audit", "export"], ["audit", "export", "--output", str(target)]):
+        assert desk.types(*argv) == 0
+        assert desk.out == ""
+        assert "1 line is of others: kallyai-mcp audit --all" in " ".join(desk.err.split())
+    assert desk.types("stop") == 0
+    assert desk.types("audit") == 0
+    assert "1 line is of others" in " ".join(desk.out.split()), "a stop of all is nothing of this account's own"
+    assert desk.types("audit", "export", "--all") == 0
+    assert "of others" not in desk.err
+
+
+def test_audit_of_an_empty_log_says_so(desk: Desk) -> None:
+    for argv in (["audit"], ["audit", "--all"]):
+        assert desk.types(*argv) == 0
+        assert desk.out == "Nothing was done yet.\n"
+    assert desk.types("audit", "export") == 0
+    assert desk.err == ""
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "many", "9" * 30, "٣"])

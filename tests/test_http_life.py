@@ -297,6 +297,18 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_port_of_the_figures_in_use_is_told_by_its_own_setting(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        done = serve(tmp_path, "--port", "0", "--metrics-port", str(port))
+    assert done.returncode == 2
+    assert f"Port {port}" in done.stderr
+    assert "--metrics-port" in done.stderr
+    done = serve(tmp_path, "--port", "0", "--metrics-port", "0", "--metrics-host", "no-such-host.invalid")
+    assert done.returncode == 2
+    assert "--metrics-host" in done.stderr
+
+
 def test_a_state_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     done = serve(tmp_path, "--port", "0")

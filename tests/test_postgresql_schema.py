@@ -126,6 +126,13 @@ async def test_a_servers_user_can_do_all_that_it_needs_and_change_no_receipt(clu
         cluster.sql("postgres", f"DROP ROLE {role}")
 
 
+def test_a_role_that_is_not_there_is_named(cluster: Cluster, empty: str) -> None:
+    with pytest.raises(InvalidSettings, match="has no user server-of-nobody") as caught:
+        migrated(cluster.url(empty), "server-of-nobody")
+    assert "--grant" in caught.value.next_step
+    assert migrated(cluster.url(empty)) == (CURRENT, CURRENT)
+
+
 @pytest.mark.parametrize("what", ["TRUNCATE {}", "DELETE FROM {}", "UPDATE {} SET line = ''"])
 async def test_not_even_the_owner_changes_a_receipt_by_mistake(cluster: Cluster, database: str, what: str) -> None:
     async with Journal(PostgreSQL(cluster.url(database))) as journal:

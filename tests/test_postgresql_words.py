@@ -78,6 +78,33 @@ def test_the_operator_is_told_where_it_is() -> None:
     assert trouble.Place(FACTS).path == "in the PostgreSQL database the-name at the-host:6543"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FATAL: too many connections for role "the-user"',
+        'FATAL: too many connections for database "the-name"',
+        "FATAL: sorry, too many clients already",
+        "FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute",
+    ],
+)
+def test_the_operator_is_told_that_there_are_too_few_connections(text: str) -> None:
+    error = trouble.unreachable(trouble.Place(FACTS), psycopg.OperationalError(text))
+    assert error.message == "The PostgreSQL database the-name at the-host:6543 has no connection left to give."
+    assert "max_connections" in error.next_step
+    assert "CONNECTION LIMIT of the user the-user" in error.next_step
+    assert isinstance(error, StorageAway)
+
+
+async def test_a_full_database_says_so(cluster: Cluster, database: str) -> None:
+    cluster.sql("postgres", "DROP ROLE IF EXISTS narrow")
+    cluster.sql("postgres", "CREATE ROLE narrow LOGIN CONNECTION LIMIT 0")
+    storage = PostgreSQL(cluster.url(database, "narrow"))
+    with pytest.raises(StorageAway, match="has no connection left to give"):
+        await storage.read(lambda tx: tx.one("SELECT 1 AS one"))
+    await storage.aclose()
+    cluster.sql("postgres", "DROP ROLE narrow")
+
+
 def test_the_log_says_the_same_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     place = trouble.Place(FACTS, is_hidden=True)
     for _ in range(100):

@@ -46,24 +46,30 @@ def audit(parsed: Namespace, settings: Settings, program: Program, *, as_json: b
                 raise UsageError(
                     f"--format must be {' or '.join(FORMATS)}.", next_step="Correct it, or leave it out for jsonl."
                 )
-            receipts = within(program, settings, lambda app: _receipts(app, settings, of_all=of_all))
-            return _export(receipts, parsed.format, parsed.output)
+            receipts, others = within(program, settings, lambda app: _receipts(app, settings, of_all=of_all))
+            done = _export(receipts, parsed.format, parsed.output)
+            if others:
+                say(f"There is nothing of this account in it; {_of_others(others)}")
+            return done
         case _:
             limit = _limit(getattr(parsed, "limit", None))
-            receipts = within(program, settings, lambda app: _receipts(app, settings, of_all=of_all))
-            return _list(receipts[-limit:], of_all=of_all, as_json=as_json)
+            receipts, others = within(program, settings, lambda app: _receipts(app, settings, of_all=of_all))
+            return _list(receipts[-limit:], others, of_all=of_all, as_json=as_json)
 
 
-async def _receipts(app: App, settings: Settings, *, of_all: bool) -> list[Receipt]:
+async def _receipts(app: App, settings: Settings, *, of_all: bool) -> tuple[list[Receipt], int]:
+    """Return the lines that were asked for, and where none is this account's own, how many are of others."""
     parts = await app.parts()
     # What a process that has died left behind has no line yet.
     await parts.journal.recover(parts.owner.key, settings.safety.approval)
     everything = await parts.journal.receipts(None)
     if of_all:
-        return everything
+        return everything, 0
     # What was done for all accounts at once, such as a stop, was done for this one, too.
     mine = {parts.owner.key, ALL}
-    return [receipt for receipt in everything if str(_facts(receipt).get("account", ALL)) in mine]
+    found = [receipt for receipt in everything if str(_facts(receipt).get("account", ALL)) in mine]
+    has_own = any(_facts(receipt).get("account") == parts.owner.key for receipt in found)
+    return found, 0 if has_own else len(everything) - len(found)
 
 
 def _limit(text: str | None) -> int:
@@ -74,14 +80,21 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _list(receipts: list[Receipt], *, of_all: bool, as_json: bool) -> int:
+def _list(receipts: list[Receipt], others: int, *, of_all: bool, as_json: bool) -> int:
     if as_json:
         print_json({"receipts": [{**_facts(receipt), "hash": receipt.hash} for receipt in receipts]})
+        return DONE
+    if receipts:
+        print_laid_out({"receipts": [_row(receipt, of_all=of_all) for receipt in receipts]})
+    if others:
+        say(f"Nothing was done yet for this account; {_of_others(others)}", sys.stdout)
     elif not receipts:
         say("Nothing was done yet.", sys.stdout)
-    else:
-        print_laid_out({"receipts": [_row(receipt, of_all=of_all) for receipt in receipts]})
     return DONE
+
+
+def _of_others(count: int) -> str:
+    return f"{_lines(count)} {'is' if count == 1 else 'are'} of others: {PROGRAM} audit --all"
 
 
 def _row(receipt: Receipt, *, of_all: bool) -> dict[str, Any]:

@@ -91,7 +91,8 @@ def migrate(connection: Connection, place: trouble.Place, role: str | None = Non
         The version before and after; 0 where there were no tables.
 
     Raises:
-        InvalidSettings: The tables are of a later version, or the user may not ("journal_unusable").
+        InvalidSettings: The tables are of a later version, the user may not, or there is no such role
+            ("journal_unusable").
         psycopg.Error: A statement was refused; the version before it holds.
     """
     execute(connection, f"SET search_path = {SCHEMA}, pg_temp; SET statement_timeout = 0; SET lock_timeout = '30s'")
@@ -116,9 +117,14 @@ def migrate(connection: Connection, place: trouble.Place, role: str | None = Non
                 {"version": step, "oldest": max(oldest, OLDEST[step - 1])},
             )
     if role is not None:
-        for right in _RIGHTS:
-            right_ = sql.SQL(cast("LiteralString", right))
-            connection.execute(right_.format(schema=sql.Identifier(SCHEMA), role=sql.Identifier(role)))
+        try:
+            for right in _RIGHTS:
+                right_ = sql.SQL(cast("LiteralString", right))
+                connection.execute(right_.format(schema=sql.Identifier(SCHEMA), role=sql.Identifier(role)))
+        except psycopg.errors.UndefinedObject:
+            raise trouble.unusable(
+                place, f"has no user {role}", "Make the user first, or correct --grant; the tables are made."
+            ) from None
     return before, len(schema.STEPS)
 
 

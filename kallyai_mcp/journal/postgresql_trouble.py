@@ -32,6 +32,8 @@ MIGRATE = "Run: kallyai-mcp migrate"
 _AGAIN = "Try again in a moment; what has begun is not lost."
 _NEUTRAL = "The server's database"
 _ASK_OPERATOR = "Tell the operator of this server, whose log says why."
+_FULL = ("too many connections", "too many clients", "connection slots are reserved")
+"""How PostgreSQL says that a limit of connections is reached: of a role or database, or its own (SQLSTATE 53300)."""
 _KEPT_ALIVE = {
     "connect_timeout": 3,
     "keepalives_idle": 3,
@@ -137,6 +139,9 @@ def unreachable(place: Place, error: psycopg.Error) -> StorageAway:
     if "authentication failed" in text or "no password supplied" in text or "pg_hba" in text:
         fact = f"does not let the user {place.user} in"
         remedy = f"Correct the user or the password in {VARIABLE}."
+    elif any(sign in text for sign in _FULL):
+        fact = "has no connection left to give"
+        remedy = f"Raise its max_connections, or the CONNECTION LIMIT of the user {place.user}, or run fewer servers."
     elif "does not exist" in text:
         fact = "does not exist, or its user does not"
         remedy = f"Make it, or correct {VARIABLE}."

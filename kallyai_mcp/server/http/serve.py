@@ -131,7 +131,8 @@ def _watch(
 
         metrics = observer.metrics = Metrics(lambda: len(connections.all))
         runs.watches.append(metrics)
-        scraped, _ = bind(options.metrics_host, options.metrics_port, for_strangers=True)
+        by = ("--metrics-host", "--metrics-port")
+        scraped, _ = bind(options.metrics_host, options.metrics_port, for_strangers=True, set_by=by)
         figures = metrics, Listener(metrics.page, Connections(MOST_SCRAPERS, MOST_SCRAPERS)), scraped
     observer.telemetry = telemetry = made(os.environ, tools)
     if telemetry is not None:

@@ -24,13 +24,16 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds and tries until a silent connection is found to be dead."""
 
 
-def bind(host: str, port: int, *, for_strangers: bool) -> tuple[list[socket.socket], int]:
+def bind(
+    host: str, port: int, *, for_strangers: bool, set_by: tuple[str, str] = ("--host", "--port")
+) -> tuple[list[socket.socket], int]:
     """Return sockets for every address of a host, and the port.
 
     Args:
         host: Address or name.
         port: Port; 0 takes a free one.
         for_strangers: Whether addresses beyond this machine may be listened on.
+        set_by: The settings of the two, for errors.
 
     Raises:
         InvalidSettings: They may not, or the system does not give the port.
@@ -39,7 +42,7 @@ def bind(host: str, port: int, *, for_strangers: bool) -> tuple[list[socket.sock
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise InvalidSettings(
-            f"{host} is no address of this machine.", next_step="Correct --host; 127.0.0.1 is this machine alone."
+            f"{host} is no address of this machine.", next_step=f"Correct {set_by[0]}; 127.0.0.1 is this machine alone."
         ) from None
     addresses = list(dict.fromkeys((family, address[0]) for family, _, _, _, address in found))
     if not for_strangers and not all(is_loopback(str(address).partition("%")[0]) for _, address in addresses):
@@ -59,7 +62,7 @@ def bind(host: str, port: int, *, for_strangers: bool) -> tuple[list[socket.sock
             each.close()
         raise InvalidSettings(
             f"Port {port} of {host} cannot be listened on: {error.strerror or error}.",
-            next_step="End the program that uses it, or choose another port with --port; 0 takes one that is free.",
+            next_step=f"End the program that uses it, or choose another port with {set_by[1]}; 0 takes one that is free.",
         ) from None
     return opened, port
 
