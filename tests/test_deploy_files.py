@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from kallyai_mcp.household.requirements import require_whole
+from kallyai_mcp.journal.postgresql import CONNECTIONS
+from kallyai_mcp.server.http.endpoint import LARGEST_BODY
 from kallyai_mcp.server.http.health import ALIVE_PATH, READY_PATH
 from kallyai_mcp.settings import SETTINGS, Settings
 
@@ -66,13 +69,63 @@ def test_the_ports_agree() -> None:
     assert found["Service", "kallyai"]["spec"]["ports"][0]["port"] == serving.port
     annotations = found["Deployment", "kallyai"]["spec"]["template"]["metadata"]["annotations"]
     assert annotations["prometheus.io/port"] == metrics
-    assert container["livenessProbe"]["httpGet"] == {"path": ALIVE_PATH, "port": "http"}
-    assert container["readinessProbe"]["httpGet"] == {"path": READY_PATH, "port": "http"}
+
+
+def test_a_replica_that_has_started_keeps_its_requests_while_the_database_is_away() -> None:
+    """What all replicas lack alike must not take all of them out of the service."""
+    container = manifests()["Deployment", "kallyai"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["startupProbe"]["httpGet"] == {"path": READY_PATH, "port": "http"}
+    for name in ("livenessProbe", "readinessProbe"):
+        assert container[name]["httpGet"] == {"path": ALIVE_PATH, "port": "http"}
+
+
+def test_the_database_of_the_compose_file_is_healthy_only_after_its_roles_are_made() -> None:
+    probe = compose()["services"]["postgres"]["healthcheck"]["test"]
+    assert probe[probe.index("-h") + 1] == "127.0.0.1"  # while its first start runs roles.sql, it has a socket alone
+
+
+def test_the_way_without_containers_agrees_with_itself() -> None:
+    page, site = (ROOT / "docs" / "deploy.md").read_text(), (FOLDER / "nginx.conf").read_text()
+    ports = re.findall(r"server 127\.0\.0\.1:(\d+) ", site)
+    assert len(ports) == 2
+    assert f"systemctl enable --now {' '.join(f'kallyai@{port}' for port in ports)}" in page
+    assert f"`to {' '.join(f'127.0.0.1:{port}' for port in ports)}`" in page
+    assert of_env("organisation.env")["KALLYAI_PUBLIC_URL"] == f"https://{re.findall(r'server_name (.*);', site)[0]}"
+    unit = (FOLDER / "kallyai@.service").read_text()
+    command = shlex.split(next(line for line in unit.splitlines() if line.startswith("ExecStart=")))
+    assert command[1] == "serve"
+    assert f"http://127.0.0.1:%i{READY_PATH}" in unit, "started is what can serve"
+    bounds: list[int | None] = []
+    for port in ports:
+        typed = [word.replace("%i", port) for word in command[2:]]
+        names = {setting.flag: setting.name for setting in SETTINGS}
+        flags = {names[flag]: value for flag, value in zip(typed[::2], typed[1::2], strict=True)}
+        settings = Settings.read(of_env("organisation.env") | of_env("secrets.env.example"), flags)
+        require_whole(settings)
+        assert {settings.serving.host, settings.serving.metrics_host} == {"127.0.0.1"}
+        bounds += [settings.serving.port, settings.serving.metrics_port]
+        assert f"$ kallyai-mcp serve {' '.join(typed)} &" in page
+    assert len(set(bounds)) == len(bounds), "no two replicas may want the same port"
+
+
+def test_limits_that_are_told_are_those_that_hold() -> None:
+    page, manifest = (ROOT / "docs" / "deploy.md").read_text(), (FOLDER / "kubernetes.yaml").read_text()
+    body = LARGEST_BODY // 2**20
+    assert f"| body of a request | {body} MiB |" in page
+    assert f"proxy-body-size: {body}m" in manifest
+    assert f"client_max_body_size {body}m;" in (FOLDER / "nginx.conf").read_text()
+    limit = int(re.findall(r"CONNECTION LIMIT (\d+)", (FOLDER / "roles.sql").read_text())[0])
+    # Transactions and refreshes of tokens; one that hears of changes, one that looks whether the database is there.
+    each = 2 * CONNECTIONS + 2
+    assert f"replicas times {each}" in page.replace("\n", " ")
+    assert limit == 5 * each
+    assert f"have {limit}, which is enough for five" in page
+    assert limit // each >= 2 * compose()["services"]["kallyai"]["deploy"]["replicas"], "old and new ones at once"
 
 
 def test_the_public_name_is_the_same_everywhere() -> None:
     name = (Settings.read(of_env("organisation.env")).organisation.public_url or "").removeprefix("https://")
-    assert (FOLDER / "Caddyfile").read_text().splitlines()[1] == f"{name} {{"
+    assert f"{name} {{" in (FOLDER / "Caddyfile").read_text().splitlines()
     ingress = manifests()["Ingress", "kallyai"]["spec"]
     assert (ingress["rules"][0]["host"], ingress["tls"][0]["hosts"]) == (name, [name])
 

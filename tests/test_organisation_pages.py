@@ -17,6 +17,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 from test_sandbox_browser import chromium, heading, wait
 
+from kallyai_mcp.journal import ALL, Journal
+from kallyai_mcp.journal.postgresql import PostgreSQL
 from kallyai_mcp.sandbox.serve import SandboxOptions, serving
 
 if TYPE_CHECKING:
@@ -149,6 +151,23 @@ async def test_accounts_are_linked_and_acts_approved_by_those_whose_they_are(
         page = await hers.open(f"{us.origin}/people/resume")
         assert (await hers.send(page, "approve", Origin="https://evil.example")).status_code == 403
         assert "Resumed" in (await hers.send(page, "approve")).text
+        again = await alice.call(1, ERRAND, description="Fetch the parcel from the shop")
+        assert again["structuredContent"]["error"]["code"] == "approval_required"
+
+        # What the operator has stopped for everybody, nobody is told to be able to go on with.
+        async with Journal(PostgreSQL(cluster.url(database))) as journal:
+            await alice.call(0, "kallyai_stop")
+            await journal.stop(ALL, "a terminal")
+            refused = await alice.call(1, ERRAND, description="Fetch the parcel from the shop")
+            assert refused["structuredContent"]["error"]["code"] == "stopped"
+            assert "/people/resume" not in str(refused)
+            assert "the operator" in refused["structuredContent"]["error"]["next_step"]
+            told = await hers.open(f"{us.origin}/people/resume")
+            assert "The operator has stopped all acts" in told.text
+            assert 'name="decision"' not in told.text
+            assert "The operator has stopped all acts" in (await hers.send(page, "approve")).text
+            assert await journal.stopped(us.principal("alice").key) is not None
+            await journal.resume(ALL)
         again = await alice.call(1, ERRAND, description="Fetch the parcel from the shop")
         assert again["structuredContent"]["error"]["code"] == "approval_required"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +17,18 @@ from kallyai_mcp.journal.storage import StorageAway
 from kallyai_mcp.shared.rates import OwnRates
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from kallyai_mcp.engine.run import Progress, Result
     from kallyai_mcp.model import Command
+    from kallyai_mcp.model.records import Stopped
     from kallyai_mcp.server.organisation.scopes import Scopes
     from kallyai_mcp.shared.rates import Rates
 
 BLOCKS = 12
 """Parts of a minute's share that are taken at once, so that not every run costs a write to the database."""
+
+STOPPED_FOR_ALL = "Everybody's acts are stopped, by the operator of this server: only the operator can go on."
 
 _IN_THE_LOG = "Tell the user that the server's operator finds the reason in its log."
 
@@ -70,7 +73,7 @@ class GuardedEngine(Engine):
             raise
         except ActRefused as error:
             if error.error_code == "stopped":
-                error.next_step = f"Tell the user. {self.guard.resuming}"
+                error.next_step = f"Tell the user. {await self.guard.way_on()}"
             raise
 
 
@@ -109,6 +112,16 @@ class Guard:
         """Runs under way."""
         self.resuming = ""
         """How the person goes on who has stopped all their acts."""
+        self.stopped: Callable[[], Awaitable[Stopped | None]] | None = None
+        """Tells which stop holds for them."""
+
+    async def way_on(self) -> str:
+        """Return how to go on after the stop that holds."""
+        with suppress(StorageAway):
+            stop = None if self.stopped is None else await self.stopped()
+            if stop is not None and stop.of_all:
+                return STOPPED_FOR_ALL
+        return self.resuming
 
     @asynccontextmanager
     async def admitted(self, command: Command) -> AsyncGenerator[None]:

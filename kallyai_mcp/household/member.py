@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.http import Http
     from kallyai_mcp.engine import LocalCommand
     from kallyai_mcp.engine.consents import Consents
+    from kallyai_mcp.model.records import Stopped
     from kallyai_mcp.server.consent import Pages
     from kallyai_mcp.server.organisation.scopes import Scopes
     from kallyai_mcp.settings import Settings
@@ -145,6 +146,7 @@ class Member:
         per_minute = settings.organisation.max_runs_per_minute
         self.guard = Guard(account, common.scopes, common.shared.rates, per_minute, alone=common.shared.own_rates)
         self.guard.resuming = common.resuming
+        self.guard.stopped = self.stopped
         self._engine.guard = self.guard
         self.person = Person(
             self._get_engine,
@@ -206,9 +208,9 @@ class Member:
         """Return the service's page for the link of this name, and its code; None where this person has none such."""
         return await self.sign_in.link(name)
 
-    async def is_stopped(self) -> bool:
-        """Whether all acts are stopped."""
-        return await self._parts.journal.stopped(self.account) is not None
+    async def stopped(self) -> Stopped | None:
+        """Return the stop that holds, if one does."""
+        return await self._parts.journal.stopped(self.account)
 
     async def resume(self) -> None:
         """Allow acts again."""

@@ -16,7 +16,7 @@ ALL = EVERYBODY
 """The account that stands for all of them: a person at a terminal stops whatever acts on this machine."""
 
 _FIND = "SELECT since, stopped_by FROM stop WHERE account = :account"
-_FIND_ANY = "SELECT since, stopped_by FROM stop WHERE account IN (:account, :all) ORDER BY since LIMIT 1"
+_FIND_ANY = "SELECT account, since, stopped_by FROM stop WHERE account IN (:account, :all)"
 _INSERT = "INSERT INTO stop (account, since, stopped_by) VALUES (:account, :since, :by)"
 _DELETE = "DELETE FROM stop WHERE account = :account"
 _DELETE_ALL = "DELETE FROM stop WHERE :account = '*'"
@@ -26,10 +26,10 @@ def stop(tx: Transaction, account: str, by: str) -> Stopped:
     """Freeze all acts; a stop that holds already is left as it is."""
     row = tx.one(_FIND, account=account)
     if row is not None:
-        return Stopped(row["since"], row["stopped_by"])
+        return Stopped(row["since"], row["stopped_by"], of_all=account == ALL)
     tx.run(_INSERT, account=account, since=tx.now, by=by)
     receipts.append(tx, account, Note(tool="stop", digest="", outcome="stopped", details={"by": by}))
-    return Stopped(tx.now, by)
+    return Stopped(tx.now, by, of_all=account == ALL)
 
 
 def resume(tx: Transaction, account: str) -> bool:
@@ -41,9 +41,12 @@ def resume(tx: Transaction, account: str) -> bool:
 
 
 def find(tx: Transaction, account: str) -> Stopped | None:
-    """Return the stop that holds, if one does: the account's own, or that of all."""
-    row = tx.one(_FIND_ANY, account=account, all=ALL)
-    return None if row is None else Stopped(row["since"], row["stopped_by"])
+    """Return the stop that holds, if one does: that of all, which ends the others with it, or the account's own."""
+    found = {row["account"]: row for row in tx.each(_FIND_ANY, account=account, all=ALL)}
+    if not found:
+        return None
+    row = found.get(ALL) or found[account]
+    return Stopped(row["since"], row["stopped_by"], of_all=ALL in found)
 
 
 def refusal(stopped: Stopped, act: str | None = None, outcome: str = "not_sent") -> ActRefused:

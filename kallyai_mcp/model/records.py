@@ -233,10 +233,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """All acts of the account are frozen."""
+    """All acts of the account are frozen.
+
+    Attributes:
+        since: Unix seconds.
+        by: Who or what did it, in words.
+        of_all: Whether it holds for all accounts, so that nobody ends it for their own alone.
+    """
 
     since: float
     by: str
+    of_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def bind(
             each.close()
         raise InvalidSettings(
             f"Port {port} of {host} cannot be listened on: {error.strerror or error}.",
-            next_step=f"End the program that uses it, or choose another port with {set_by[1]}; 0 takes one that is free.",
+            next_step=f"End the program that uses it, or choose another with {set_by[1]}; 0 takes one that is free.",
         ) from None
     return opened, port
 

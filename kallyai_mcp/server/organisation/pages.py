@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from kallyai_mcp.auth.callers.pages_client import PagesClient
-    from kallyai_mcp.model.records import Question
+    from kallyai_mcp.model.records import Question, Stopped
     from kallyai_mcp.server.consent import Consents
     from kallyai_mcp.server.organisation.cookies import Cookies
     from kallyai_mcp.server.states import Outstanding
@@ -57,8 +57,8 @@ class Visitor(Protocol):
         """Return what they are asked."""
         ...
 
-    async def is_stopped(self) -> bool:
-        """Whether they have stopped all their acts."""
+    async def stopped(self) -> Stopped | None:
+        """Return the stop that holds for their acts, if one does."""
         ...
 
     async def resume(self) -> None:
@@ -257,8 +257,15 @@ class PeoplePages:
         )
 
     async def _resume(self, request: Request, visitor: Visitor, known: dict[str, Any]) -> Response:
-        if not await visitor.is_stopped():
+        stop = await visitor.stopped()
+        if stop is None:
             return self._say("Nothing is stopped", "Your assistants may act, each time with your consent.", status=200)
+        if stop.of_all:
+            return self._say(
+                "The operator has stopped all acts",
+                "Nothing is phoned, sent or spent in anybody's name. Only the operator of this server can go on.",
+                status=200,
+            )
         if request.method == "GET":
             token = secrets.token_urlsafe(32)
             await visitor.states.give(f"resume:{token}")
