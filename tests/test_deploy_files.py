@@ -108,6 +108,14 @@ def test_the_way_without_containers_agrees_with_itself() -> None:
     assert len(set(bounds)) == len(bounds), "no two replicas may want the same port"
 
 
+def test_no_proxy_keeps_what_a_restart_of_the_replicas_would_break() -> None:
+    caddy, site = (FOLDER / "Caddyfile").read_text(), (FOLDER / "nginx.conf").read_text()
+    assert "\t\t\tkeepalive off\n" in caddy
+    assert not re.search(r"^\s*keepalive ", site, re.MULTILINE)
+    assert site.count(" max_fails=0;") == 2
+    assert "caddy:2.11 " in (FOLDER / "compose.yaml").read_text(), "2.11.2 is the first that may go on to the next one"
+
+
 def test_limits_that_are_told_are_those_that_hold() -> None:
     page, manifest = (ROOT / "docs" / "deploy.md").read_text(), (FOLDER / "kubernetes.yaml").read_text()
     body = LARGEST_BODY // 2**20
