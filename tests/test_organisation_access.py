@@ -196,6 +196,17 @@ async def test_what_a_token_does_not_allow_is_asked_for_all_at_once() -> None:
             assert (await here.host.post("/mcp", content=text, headers=headers)).status_code == 403
 
 
+async def test_whoever_begins_with_an_act_is_asked_at_once_for_all_that_it_takes() -> None:
+    async with world() as here:
+        for command in all_commands():
+            answer = await here.host.post("/mcp", headers=JSON | {"Mcp-Name": command.tool}, content=b"{}")
+            wanted = "kallyai:read" if only_reads(command) else "kallyai:read kallyai:act"
+            assert f'scope="{wanted}"' in answer.headers["www-authenticate"], command.tool
+        for name in ("nothing", "", "kallyai_credits_balance, x"):
+            answer = await here.host.post("/mcp", headers=JSON | {"Mcp-Name": name}, content=b"{}")
+            assert 'scope="kallyai:read"' in answer.headers["www-authenticate"]
+
+
 class Lax(Scopes):
     """Lets everything pass at the door, so that what stands behind it is seen."""
 

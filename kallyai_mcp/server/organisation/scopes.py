@@ -38,6 +38,11 @@ class Scopes:
         """Whether a token with these scopes is good for a command."""
         return self.act in granted or (self.read in granted and only_reads(command))
 
+    def needed(self, tool: str | None) -> list[str]:
+        """Return the scopes to ask for at first: to read, and to act where that is what is wanted of this tool."""
+        commands = [] if tool is None else _called({"method": "tools/call", "params": {"name": tool}})
+        return [self.read] if all(map(only_reads, commands)) else [self.read, self.act]
+
     def missing(self, granted: Iterable[str], body: bytes) -> bool:
         """Whether a request calls a tool for which these scopes are too few.
 
