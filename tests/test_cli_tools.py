@@ -90,9 +90,23 @@ def test_strict_schemas_say_that_they_are(form: str, capsys: pytest.CaptureFixtu
     assert all((tool.get("function") or tool)["strict"] is True for tool in told)
 
 
-def test_more_strict_tools_than_a_request_takes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["schemas", "--format", "anthropic", "--strict"], FakeProgram()) == 0
-    assert "takes 20 strict ones" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["anthropic", "--strict"], "takes 20 strict ones"),
+        (["openai"], "takes 128;"),
+        (["openai-responses", "--strict"], "takes 128;"),
+        (["openai", "--surface", "search"], None),
+        (["anthropic"], None),
+        (["gemini"], None),
+    ],
+)
+def test_more_tools_than_a_request_takes_are_told(
+    words: list[str], told: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["schemas", "--format", *words], FakeProgram()) == 0
+    said = capsys.readouterr().err
+    assert said == "" if told is None else told in said
 
 
 @pytest.mark.parametrize("words", [["credits", "history"], ["stop"], ["ask", "--help"]])

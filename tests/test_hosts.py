@@ -126,8 +126,9 @@ def test_each_host_gets_the_surface_and_the_time_for_answers_that_suit_it(monkey
     suited = {host.name: variables_for(host, {}) for host in HOSTS}
 
     assert {name for name, variables in suited.items() if variables.get("KALLYAI_SURFACE") == "search"} == {
-        "cursor", "vscode", "windsurf", "antigravity", "lm-studio",
+        "cursor", "vscode", "windsurf", "antigravity", "lm-studio", "zed", "copilot-cli", "opencode",
     }  # fmt: skip
+    assert {host.name for host in HOSTS if host.tool_limit is not None and host.surface is None} == set()
     assert suited["claude-desktop"]["KALLYAI_ANSWER_WITHIN"] == "45"
     assert suited["codex"]["KALLYAI_ANSWER_WITHIN"] == "495"
     for host in HOSTS:

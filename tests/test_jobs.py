@@ -106,7 +106,7 @@ def test_an_argument_cannot_add_lines_of_its_own() -> None:
 
 def test_without_its_tools_a_job_is_not_there_and_lines_about_others_are_left_out() -> None:
     def is_exposed(tool: str) -> bool:
-        return tool not in {"kallyai_calls_make", "kallyai_inbound_calls", "kallyai_acts"}
+        return tool in by_tool() and tool not in {"kallyai_calls_make", "kallyai_inbound_calls", "kallyai_acts"}
 
     names = [prompt.name for prompt in listed("en", is_exposed).prompts]
     assert names == ["morning_briefing", "triage_inbox", "dispute_bill", "plan_outreach"]
@@ -115,6 +115,17 @@ def test_without_its_tools_a_job_is_not_there_and_lines_about_others_are_left_ou
     for name in names:
         job = next(job for job in all_jobs() if job.name == name)
         assert all(map(is_exposed, TOOL.findall(text_of(name, whole(job, "en"), is_exposed=is_exposed))))
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_where_tools_are_found_rather_than_listed_a_job_says_how_they_are_run(tmp_path: Path, read_only: bool) -> None:
+    settings = {"KALLYAI_SURFACE": "search"} | ({"KALLYAI_READ_ONLY": "1"} if read_only else {})
+    with hosting(tmp_path, "http://127.0.0.1:9", MODERN, **settings) as host:
+        text = host.request("prompts/get", {"name": "triage_inbox", "arguments": {}})["messages"][0]["content"]["text"]
+        assert ("kallyai_run_tool" in text) is not read_only
+        named, listed_ = set(TOOL.findall(text)), {tool["name"] for tool in host.request("tools/list")["tools"]}
+        assert "kallyai_run_read_only" in named & listed_
+        assert {tool for tool in named - listed_ if "run" in tool} == set()
 
 
 @pytest.mark.parametrize("version", [*LEGACY, MODERN])

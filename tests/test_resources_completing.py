@@ -100,6 +100,10 @@ def test_every_template_can_be_completed_and_nothing_else() -> None:
             assert await values(client, "kallyai_calls_m", "kallyai://commands/{tool}", "tool") == [
                 "kallyai_calls_make"
             ]
+            for typed in ("make", "calls_ma", "Calls"):
+                found = await values(client, typed, "kallyai://commands/{tool}", "tool")
+                assert "kallyai_calls_make" in found
+                assert len(found) == len(set(found))
             shared.service.data["/v1/outreach/tasks"] = {"tasks": [{"id": "hidden"}]}
             assert await values(client, uri="kallyai://outreach/{task_id}", name="task_id") == []
             for uri, name in (("kallyai://calls/{id}", "id"), ("kallyai://none/{x}", "x"), (CALL, "other")):

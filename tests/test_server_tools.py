@@ -278,6 +278,21 @@ async def test_a_state_is_good_for_the_tool_and_arguments_that_were_shown(
     assert engine.book.last.decision is None
 
 
+@pytest.mark.parametrize("name", [surface.FIND, surface.RUN, "describe_tools"])
+@pytest.mark.parametrize(
+    ("tool", "given"), [(surface.RUN, "tool"), (surface.READ, "tool"), (surface.DESCRIBE, "tools")], ids=str
+)
+async def test_a_tool_of_the_surface_is_called_directly_and_not_through_it(
+    engine: Engine, tool: str, given: str, name: str
+) -> None:
+    async with raw(serve(engine, surface="search"), MODERN) as host:
+        refused = await host.result(tool, {given: [name] if given == "tools" else name})
+    error = refused["structuredContent"]["error"]
+    assert error["code"] == "invalid_arguments"
+    assert error["arguments"][0]["argument"] == given
+    assert "is called directly" in refused["content"][0]["text"]
+
+
 async def test_an_approval_given_to_one_door_lets_the_act_happen_once_through_any(engine: Engine) -> None:
     with anyio.fail_after(IN_TIME):
         async with raw(serve(engine, surface="search"), MODERN) as host:

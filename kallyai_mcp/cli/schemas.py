@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kallyai_mcp.cli.output import DONE, UsageError, print_json, say
 from kallyai_mcp.cli.text import visible
 from kallyai_mcp.exposure import exposed
-from kallyai_mcp.exposure.dialects import FORMATS, MOST_STRICT_TOOLS, STRICT, converted
+from kallyai_mcp.exposure.dialects import FORMATS, MOST_STRICT_TOOLS, MOST_TOOLS, STRICT, converted
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -38,7 +38,10 @@ def print_schemas(parsed: Namespace, settings: Settings, program: Program) -> in
         )
     tools = program.tools(exposed(settings.tools))
     print_json(converted(tools, form, strict=parsed.strict))
-    most = MOST_STRICT_TOOLS.get(form, len(tools))
-    if parsed.strict and len(tools) > most:
-        say(f"These are {len(tools)} tools, and a request takes {most} strict ones; --toolsets chooses fewer.")
+    for limits, kind in ((MOST_TOOLS, ""), (MOST_STRICT_TOOLS if parsed.strict else {}, " strict ones")):
+        if len(tools) > (most := limits.get(form, len(tools))):
+            say(
+                f"These are {len(tools)} tools, and a request takes {most}{kind}; "
+                "--toolsets and --exclude-tools choose fewer, --surface search finds all."
+            )
     return DONE

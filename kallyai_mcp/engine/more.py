@@ -216,26 +216,27 @@ def next_page(source: Source, data: Mapping[str, Any]) -> tuple[str, dict[str, A
     count, total = len(entries), data.get("total")
     limit = given.get("limit", fields["limit"].default)
     is_full = not isinstance(limit, int) or count >= limit
+    known = isinstance(total, int) and not isinstance(total, bool)
+    seen = count + (int(given.get("offset") or 0) if "offset" in fields else 0)
+    if data.get("has_more") is False or (known and seen >= cast("int", total)):
+        return None
+    is_sure = known or data.get("has_more") is True
+    amount = f"{seen} of {total}" if known else f"{seen}"
+    # Without a limit a service gives as many as it likes; fewer than asked for is all that it gives.
+    if not (is_sure or (limit is not None and is_full)):
+        return None
     if "offset" in fields:
-        seen = int(given.get("offset") or 0) + count
-        known = isinstance(total, int) and not isinstance(total, bool)
-        if data.get("has_more") is False or (known and seen >= cast("int", total)):
-            return None
-        if not known and data.get("has_more") is not True and (limit is None or not is_full):
-            return None
         arguments = given | {"offset": seen}
-        amount = f"{seen} of {total}" if known else f"{seen}"
-        is_sure = known or data.get("has_more") is True
         sentence = f"{amount} shown; {'the next' if is_sure else 'any next'}: {command.tool} {compact(arguments)}"
         return sentence, {"tool": command.tool, "arguments": arguments}
-    if not isinstance(limit, int) or not is_full:
+    if not is_full:
         return None
-    most = _highest(fields["limit"].metadata)
-    arguments = given | {"limit": limit * 4 if most is None else min(limit * 4, most)}
-    if arguments["limit"] <= limit:
+    bounds = [count * 4, _highest(fields["limit"].metadata), total if known else None]
+    arguments = given | {"limit": min(bound for bound in bounds if isinstance(bound, int))}
+    if arguments["limit"] <= count:
         return None
-    sentence = f"{count} shown, as many as asked for; any more: {command.tool} {compact(arguments)}"
-    return sentence, {"tool": command.tool, "arguments": arguments}
+    told = f"{amount} shown; more" if is_sure else f"{count} shown, as many as asked for; any more"
+    return f"{told}: {command.tool} {compact(arguments)}", {"tool": command.tool, "arguments": arguments}
 
 
 def _entries(command: Command, data: Mapping[str, Any]) -> list[Any] | None:

@@ -31,8 +31,11 @@ FORMATS = ("openai", "openai-responses", "anthropic", "gemini", "mcp")
 STRICT = ("openai", "openai-responses", "anthropic")
 """Formats that have a strict mode."""
 
+MOST_TOOLS = {"openai": 128, "openai-responses": 128}
+"""Most tools of a request, where the API has such a limit within reach (OpenAI's OpenAPI description, `tools`)."""
+
 MOST_STRICT_TOOLS = {"anthropic": 20}
-"""Most strict tools of a request, where the API has such a limit (Anthropic, "Schema complexity limits")."""
+"""Most strict tools of a request, likewise (Anthropic, "Schema complexity limits")."""
 
 OPENAI_STRICT = frozenset(
     ("type", "description", "enum", "format", "pattern", "minimum", "maximum", "minItems", "maxItems")

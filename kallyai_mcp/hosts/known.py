@@ -14,6 +14,10 @@ import difflib
 from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.hosts.host import Format, Host
 
+_ANY_MODEL = 128
+"""Tools that the models of OpenAI and of GitHub Copilot take in one request; more make it fail, with an error that says
+so. It is the limit of hosts that pass all tools on to whichever model their users choose."""
+
 _LONGEST_RUN = 660
 """Seconds written where an entry may say how long its tools take: a phone call takes up to ten minutes."""
 
@@ -70,7 +74,7 @@ HOSTS: tuple[Host, ...] = (
         },
         project=".vscode/mcp.json",
         more={"type": "stdio"},
-        tool_limit=128,
+        tool_limit=_ANY_MODEL,
         elicitation=True,
         surface="search",
         restart="Run 'MCP: List Servers' and start it there.",
@@ -146,8 +150,10 @@ HOSTS: tuple[Host, ...] = (
             "windows": "%APPDATA%/Zed/settings.json",
         },
         project=".zed/settings.json",
+        tool_limit=_ANY_MODEL,
         answer_limit=60,
         elicitation=False,
+        surface="search",
         restart="It reads its settings by itself.",
     ),
     Host(
@@ -183,6 +189,8 @@ HOSTS: tuple[Host, ...] = (
         project=".github/mcp.json",
         more={"type": "local", "tools": ["*"]},
         windowed=False,
+        tool_limit=_ANY_MODEL,
+        surface="search",
         restart="Start a new session.",
     ),
     Host(
@@ -213,8 +221,10 @@ HOSTS: tuple[Host, ...] = (
         names=("command", "args", "environment"),
         more={"type": "local", "timeout": {"startup": 20_000, "request": _LONGEST_RUN * 1000}},
         windowed=False,
+        tool_limit=_ANY_MODEL,
         answer_limit=_LONGEST_RUN,
         start_limit=20,
+        surface="search",
         restart="Start a new session.",
     ),
 )

@@ -11,6 +11,7 @@ LONGEST_ERROR = 8_000
 LONGEST_BEYOND_ASCII = 2_000
 """The same where a character may be four tokens: said twice, with its details, it is within what hosts take."""
 
+_STOPS = (".", "!", "?", ":", "\u2026", "\u201d", ")", "\u3002", "\uff01", "\uff1f")
 _ALWAYS = ("code", "message", "next_step", "retryable", "http_status", "correlation_id")
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def failure(error: KallyError) -> dict[str, Any]:
     reference = f" (code {error.error_code}"
     if error.correlation_id is not None:
         reference += f", correlation id {error.correlation_id}"
-    text = f"{error.message} {error.next_step}{reference})"
+    stop = "" if error.message.endswith(_STOPS) else "."  # a message may end with the service's own words
+    text = f"{error.message}{stop} {error.next_step}{reference})"
     told = error.as_dict()
     written = json.dumps(told, ensure_ascii=False)
     if len(written) > 2 * (LONGEST_ERROR if written.isascii() else LONGEST_BEYOND_ASCII):

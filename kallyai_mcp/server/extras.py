@@ -185,7 +185,11 @@ class Extras:
         """Give the text of a prompt."""
         from kallyai_mcp.server.jobs.giving import given
 
-        return given(params.name, params.arguments or {}, self._language, self._is_exposed)
+        return given(params.name, params.arguments or {}, self._language, self._is_there)
+
+    def _is_there(self, tool: str) -> bool:
+        """Whether a tool can be run or, on the search surface, finds and runs others."""
+        return self._is_exposed(tool) or tool in self._exposure.listed
 
     async def complete(self, ctx: ServerRequestContext[Any], params: CompleteRequestParams) -> CompleteResult:
         """Complete an argument of a prompt or the variable of a template."""

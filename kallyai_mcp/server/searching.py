@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from kallyai_mcp.errors import InvalidArguments, KallyError, Problem
-from kallyai_mcp.exposure import FIRST, index, surface
+from kallyai_mcp.exposure import FIRST, index, surface, tool_name
 from kallyai_mcp.server.listing import load_tool
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def wanted(exposure: Exposure, params: CallToolRequestParams) -> CallToolRequest
     meaning only.
 
     Raises:
-        InvalidArguments: No tool is named, or the arguments cannot be told apart.
+        InvalidArguments: No tool is named, or one of the surface itself, or the arguments cannot be told apart.
         UnknownCommand: The tool is hidden, or there is none of this name.
         KallyError: It does more than read, and only reading was asked for.
     """
@@ -47,7 +47,7 @@ def wanted(exposure: Exposure, params: CallToolRequestParams) -> CallToolRequest
     arguments = _read(params.name, nested)
     if arguments and given:
         raise _wrong(params.name, ", ".join(sorted(given))[:200], "must stand within arguments, as the others do.")
-    name = exposure.named(tool)
+    name = _named(exposure, tool, params.name, "tool")
     if params.name == surface.READ and not index()[name].reads:
         raise KallyError(
             f"{name} does more than read; it was not run.",
@@ -118,7 +118,7 @@ def _described(exposure: Exposure, arguments: Mapping[str, Any]) -> list[dict[st
     if not 1 <= len(names) <= surface.MOST_DESCRIBED or not all(isinstance(one, str) for one in names):
         raise _wrong(surface.DESCRIBE, "tools", f"must be 1 to {surface.MOST_DESCRIBED} names of tools.")
     shown: list[dict[str, Any]] = []
-    for name in dict.fromkeys(exposure.named(str(one)) for one in names):
+    for name in dict.fromkeys(_named(exposure, str(one), surface.DESCRIBE, "tools") for one in names):
         command = find(name)
         example = {
             argument: value
@@ -127,6 +127,13 @@ def _described(exposure: Exposure, arguments: Mapping[str, Any]) -> list[dict[st
         }
         shown.append({**load_tool(exposure, name), "example": example})
     return shown
+
+
+def _named(exposure: Exposure, name: str, asked: str, argument: str) -> str:
+    """Return the tool that is meant; a tool of the surface finds or runs others and is none of them."""
+    if (tool := tool_name(name)) in surface.TOOLS and tool in exposure.listed:
+        raise _wrong(asked, argument, f"must be another tool: {tool} is listed, and is called directly.")
+    return exposure.named(name)
 
 
 def _read(tool: str, nested: object) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class Job:
         needs: Tools without which it is not offered.
         text: What the assistant is told, line by line. A line that names an argument that is not given, or a tool that
             is not there, is left out.
-        rules: What holds for it besides: about others' words and, where it leads to acts, consent and credits.
+        rules: What holds for it besides: about tools that are found rather than listed, others' words and, where it
+            leads to acts, consent and credits.
     """
 
     name: str
@@ -89,7 +90,8 @@ def all_jobs() -> tuple[Job, ...]:
 
 def _job(fields: dict[str, Any], rules: dict[str, Text], language: Input) -> Job:
     inputs = [Input(**(one | {"offers": tuple(one.get("offers", ()))})) for one in fields.pop("inputs")]
-    names = ("acts", "look_up", "words") if fields.pop("acts", True) else ("words",)
+    acts = fields.pop("acts", True)
+    names = ("unlisted", "unlisted_acts", "acts", "look_up", "words") if acts else ("unlisted", "words")
     return Job(
         needs=tuple(fields.pop("needs")),
         **fields,

@@ -79,7 +79,7 @@ class Completing:
         if name != kind.variable and not (kind.pages and name == "offset"):
             raise MCPError(INVALID_PARAMS, f"{template} has no variable {name}")
         if kind is COMMAND:
-            return completed(value, self._tools)
+            return self._matching(value, [(tool, (tool.partition("_")[2], *tool.split("_"))) for tool in self._tools])
         if kind.source is None:
             return completed(value, [])
         return self._matching(value, await self.entries(ctx, kind.source))
