@@ -147,8 +147,33 @@ def test_without_a_host_they_are_listed(config: Path, capsys: pytest.CaptureFixt
     config.write_text("{", "utf-8")
     typed("install", "--json")
     assert {(r["name"], r["scope"]): r for r in printed(capsys)["hosts"]}["cursor", "user"]["entry"] is None
+
+
+def test_in_any_terminal_the_list_shows_which_hosts_have_an_entry(
+    home: Path, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.is_relative_to(home)
+    typed("install", "cursor", "--yes", "--json")
+    capsys.readouterr()
+    monkeypatch.setenv("COLUMNS", "80")
+
     assert typed("install") == 0
-    assert "cursor" in capsys.readouterr().out
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["cursor", "user", "yes", "~/.cursor/mcp.json"] in lines
+    assert ["cursor", "project", "-", ".cursor/mcp.json"] in lines
+
+
+def test_what_uninstall_advises_is_something_that_it_can_do(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    typed("install", "cursor", "--yes", "--json")
+    capsys.readouterr()
+    assert typed("uninstall", "cursor") == 2
+    assert "--print" not in capsys.readouterr().err
+
+    config.rename(config.with_name("elsewhere.json"))
+    config.symlink_to(config.with_name("elsewhere.json"))
+    assert typed("uninstall", "cursor", "--yes") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "by hand; install with --print shows the entry" in said
 
 
 @pytest.mark.parametrize(

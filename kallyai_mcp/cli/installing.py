@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -34,7 +35,6 @@ from kallyai_mcp.hosts.files import backup_of
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
-    from pathlib import Path
 
     from kallyai_mcp.hosts import Command, Host
 
@@ -78,7 +78,7 @@ def install(
     facts: dict[str, Any] = {"host": host.name, "path": str(path), "name": name, "entry": entry}
     if not change.is_needed:
         return _told(facts | {"changed": False}, f"{host.title} has this entry already, in {path}.", as_json=as_json)
-    if not _agreed(change, yes=parsed.yes, question=f"Change the configuration of {host.title}?", as_json=as_json):
+    if not _agreed(change, host, "Add --yes to change it, or --print to see the entry.", parsed.yes, as_json=as_json):
         return _nothing(facts, as_json=as_json)
     change.make()
     kept = backup_of(path)
@@ -104,7 +104,7 @@ def uninstall(parsed: Namespace, *, as_json: bool, system: System | None = None)
     facts: dict[str, Any] = {"host": host.name, "path": str(path), "name": name}
     if not change.is_needed:
         return _told(facts | {"changed": False}, f"{host.title} has no entry {name} in {path}.", as_json=as_json)
-    if not _agreed(change, yes=parsed.yes, question=f"Change the configuration of {host.title}?", as_json=as_json):
+    if not _agreed(change, host, "Add --yes to change it.", parsed.yes, as_json=as_json):
         return _nothing(facts, as_json=as_json)
     change.make()
     return _told(
@@ -149,9 +149,20 @@ def _list(system: System, name: str, *, as_json: bool) -> int:
         print_json({"hosts": rows})
         return DONE
     shown = {True: "yes", False: "-", None: "?"}
-    print_laid_out({"hosts": [row | {"entry": shown[row["entry"]]} for row in rows]})
+    told = [
+        {"name": row["name"], "scope": row["scope"], "entry": shown[row["entry"]], "path": _short(row, system)}
+        for row in rows
+    ]
+    print_laid_out({"hosts": told})
     say(f"\nConnect one: {PROGRAM} install claude-desktop")
     return DONE
+
+
+def _short(row: Mapping[str, Any], system: System) -> str:
+    """Return a place as people write it: from the folder of the project, or from the user's home."""
+    path, is_ones_own = Path(row["path"]), row["scope"] == "user"
+    folder = system.home if is_ones_own else system.folder
+    return str(Path("~" if is_ones_own else "", path.relative_to(folder)) if path.is_relative_to(folder) else path)
 
 
 def _looked_at(host: Host, system: System, scope: str, name: str) -> list[tuple[Path, bool | None]]:
@@ -165,7 +176,7 @@ def _looked_at(host: Host, system: System, scope: str, name: str) -> list[tuple[
         return [(path, None)]
 
 
-def _agreed(change: Change, *, yes: bool, question: str, as_json: bool) -> bool:
+def _agreed(change: Change, host: Host, otherwise: str, yes: bool, *, as_json: bool) -> bool:
     """Show the change and have a person agree, unless that was done by `--yes`."""
     if not as_json:
         emit(shown_diff(change), sys.stdout)
@@ -173,10 +184,10 @@ def _agreed(change: Change, *, yes: bool, question: str, as_json: bool) -> bool:
         return True
     with terminal() as person:
         if person is None:
-            raise nobody("The question whether to change this", "Add --yes to change it, or --print to see the entry.")
+            raise nobody("The question whether to change this", otherwise)
         if as_json:
             person.show(shown_diff(change))
-        return bool(run_async(person.agrees, question))
+        return bool(run_async(person.agrees, f"Change the configuration of {host.title}?"))
 
 
 def shown_diff(change: Change) -> Text:

@@ -23,7 +23,7 @@ BACKUP = ".kallyai-backup"
 """What the name of the copy ends with that is kept of a file before its first change."""
 
 POSIX = os.name == "posix"
-_BY_HAND = "Nothing was changed. Use --print, and paste the entry by hand."
+_BY_HAND = "Nothing was changed. Change it by hand; install with --print shows the entry."
 
 
 def refused(path: Path, fact: str, next_step: str = _BY_HAND) -> InvalidSettings:
@@ -47,7 +47,7 @@ def load(path: Path) -> bytes | None:
         raise refused(
             path,
             f"is a symbolic link to {path.resolve()}",
-            "Nothing was changed. Use --print, and paste the entry into the file that it leads to.",
+            "Nothing was changed. Change the file that it leads to by hand; install with --print shows the entry.",
         )
     if not stat.S_ISREG(facts.st_mode):
         raise refused(path, "is not a plain file")
