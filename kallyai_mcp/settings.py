@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -23,6 +24,12 @@ from kallyai_mcp.tool_settings import TOOL_SETTINGS, ToolSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+PREFIX = "KALLYAI_"
+"""What the names of all variables begin with. Other programs may have some that begin so, too."""
+
+_RESEMBLING = 0.83
+"""How alike two names are (`difflib.SequenceMatcher.ratio`) of which one is a misspelling of the other."""
 
 LIVE_ORIGIN = "https://api.kallyai.com"
 DEFAULT_TOKEN_FILE = "~/.kallyai_token.json"  # noqa: S105 - a path, not a secret
@@ -246,8 +253,9 @@ class Settings:
         """Read the settings; a flag wins over its variable, an empty variable counts as not set.
 
         Raises:
-            InvalidSettings: A value that cannot be used; names the flag or variable.
+            InvalidSettings: A value that cannot be used, or a variable whose name is misspelt; names it.
         """
+        _require_no_misspelling(environment)
         given = flags or {}
         values: dict[str, Any] = {}
         for setting in SETTINGS:
@@ -301,6 +309,36 @@ class Settings:
     def is_live(self) -> bool:
         """Whether requests leave this machine."""
         return not self.sandbox and not is_loopback(urlsplit(self.api_url).hostname)
+
+
+def _require_no_misspelling(environment: Mapping[str, str]) -> None:
+    """Refuse a name that all but is a setting's: a limit that is misspelt would be no limit, and nobody would know."""
+    for name in unknown_variables(environment):
+        if (near := _nearest(name)) is not None:
+            raise InvalidSettings(
+                f"The variable {name[:64]!a} is no setting.",
+                next_step=f"If {near} is meant, correct it; otherwise remove it.",
+            )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that have a value and are named as settings are, without being one."""
+    known = _known_variables()
+    return [name for name, value in environment.items() if value and name.startswith(PREFIX) and name not in known]
+
+
+@cache
+def _known_variables() -> frozenset[str]:
+    return frozenset({*(setting.variable for setting in SETTINGS), *CREDENTIAL_VARIABLES})
+
+
+def _nearest(name: str) -> str | None:
+    """Return the variable that is meant by a name that is none; None where it resembles none."""
+    import difflib
+
+    known = sorted(variable.removeprefix(PREFIX) for variable in _known_variables())
+    near = difflib.get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=_RESEMBLING)
+    return f"{PREFIX}{near[0]}" if near else None
 
 
 def _require_whole_client(values: Mapping[str, Any]) -> None:

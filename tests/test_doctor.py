@@ -136,6 +136,36 @@ def test_faults_of_the_variables(home: Path) -> None:
     assert found.status is Status.FAILED
     assert "KALLYAI_APPROVAL" in found.message
 
+    write(home, GOOD | {"env": {"KALLYAI_EXCLUDE_TOOL": "calls_make"}})
+    found = anyio.run(looked, home)["variables"]
+    assert found.status is Status.FAILED
+    assert "KALLYAI_EXCLUDE_TOOLS" in found.remedy
+
+    write(home, GOOD | {"env": {"KALLYAI_COLOUR": "red"}})
+    found = anyio.run(looked, home)["variables"]
+    assert (found.status, found.facts["variables"]) == (Status.NOTE, ["KALLYAI_COLOUR"])
+
+    write(home, GOOD | {"env": {"KALLYAI_SANDBOX": True}})
+    found = anyio.run(looked, home)["variables"]
+    assert found.status is Status.FAILED
+    assert "in quotes" in found.remedy
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize("switched_off", [{"disabled": True}, {"enabled": False}])
+def test_an_entry_that_is_switched_off_is_told(home: Path, switched_off: dict[str, bool]) -> None:
+    write(home, GOOD | switched_off)
+    assert anyio.run(looked, home)["enabled"].status is Status.NOTE
+    write(home, GOOD | {name: not value for name, value in switched_off.items()})
+    assert "enabled" not in anyio.run(looked, home)
+
+
+def test_in_the_home_folder_a_file_is_looked_at_once_and_as_ones_own(home: Path) -> None:
+    write(home, GOOD)
+    system = System(platform="linux", home=home, environment={}, folder=home)
+    checks = of_hosts.checks_of_hosts(system, Program(), None, "kallyai")
+    assert [(check.host, check.run.keywords["is_own"]) for check in checks] == [("cursor", True)]  # type: ignore[attr-defined] # a partial
+
 
 def test_a_command_that_is_no_server(home: Path) -> None:
     write(home, {"command": sys.executable, "args": ["-c", "raise SystemExit('no token sk-' + 'x' * 60)"]})
@@ -145,6 +175,9 @@ def test_a_command_that_is_no_server(home: Path) -> None:
     assert found.status is Status.FAILED
     assert "does not serve" in found.message
     assert "x" * 60 not in found.message
+
+    write(home, GOOD | {"args": ["-m", "kallyai_mcp", "--surface", "serach"]})
+    assert "Error: --surface must be" in anyio.run(looked, home)["start"].message
 
 
 def test_limits_of_the_host(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

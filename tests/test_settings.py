@@ -10,7 +10,7 @@ import pytest
 from kallyai_mcp.api import ApiClient
 from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.safety import ALL_DAY, SAFETY, Hours, Safety
-from kallyai_mcp.settings import SETTINGS, Settings
+from kallyai_mcp.settings import CREDENTIAL_VARIABLES, SETTINGS, Settings, unknown_variables
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,33 @@ def test_a_refused_address_is_not_repeated(variable: str, given: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
         Settings.read({variable: given})
     assert "secret" not in caught.value.message + caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("KALLYAI_TOOLSET", "KALLYAI_TOOLSETS"),
+        ("KALLYAI_READONLY", "KALLYAI_READ_ONLY"),
+        ("KALLYAI_EXCLUDE_TOOL", "KALLYAI_EXCLUDE_TOOLS"),
+        ("KALLYAI_MAX_CREDIT_PER_DAY", "KALLYAI_MAX_CREDITS_PER_DAY"),
+        ("KALLYAI_APPROVALS", "KALLYAI_APPROVAL"),
+    ],
+)
+def test_a_bound_whose_name_is_misspelt_is_refused_rather_than_none(misspelt: str, meant: str) -> None:
+    with pytest.raises(InvalidSettings, match=misspelt) as refused:
+        Settings.read({misspelt: "1"})
+    assert f"If {meant} is meant" in refused.value.next_step
+    assert Settings.read({misspelt: ""}) == Settings.read({})
+
+
+@pytest.mark.parametrize("name", ["KALLYAI_TEST_DATABASE_URL", "KALLYAI_TOKEN", "KALLYAI_DEBUG", "KALLYAI_", "TOOLSET"])
+def test_variables_of_other_programs_are_left_alone(name: str) -> None:
+    assert Settings.read({name: "1"}) == Settings.read({})
+
+
+def test_every_variable_that_is_known_is_taken() -> None:
+    for name in {setting.variable for setting in SETTINGS} | {*CREDENTIAL_VARIABLES}:
+        assert unknown_variables({name: "1"}) == []
 
 
 def test_nothing_fails_where_nobody_has_a_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def install(
     if kept.exists():
         facts["backup"] = str(kept)
         told += f" The file as it was: {kept.name}, beside it."
-    if path == place_of_project(host, system):
+    if scope == "project" or (scope is None and "user" not in host.scopes):
         told += " It names a path of this machine: think of that before you share the file."
     told += f" {host.restart} Whether all is well tells: {PROGRAM} doctor --host {host.name}"
     return _told(facts | {"changed": True, "next": host.restart}, told, as_json=as_json)
@@ -112,11 +112,6 @@ def uninstall(parsed: Namespace, *, as_json: bool, system: System | None = None)
         f"The entry {name} is gone from {path}. {host.restart}",
         as_json=as_json,
     )
-
-
-def place_of_project(host: Host, system: System) -> Path | None:
-    """Return the file of the project of the current folder; None where the host has none."""
-    return place_of(host, system, "project") if host.project is not None else None
 
 
 def _scope(text: str | None) -> str | None:

@@ -137,7 +137,7 @@ def place_of(host: Host, system: System, scope: str | None = None) -> Path:
         raise InvalidSettings(
             f"{host.title} does not exist for {PLATFORMS[system.platform]}, or its documentation does not say where it "
             "keeps its configuration there.",
-            next_step="install with --print shows the entry, to be pasted where this host has you put it.",
+            next_step="To paste it by hand where this host has you put it: install with --print shows the entry.",
         )
     return _existing(_filled(host.places[system.platform], system), host.alternatives)
 

@@ -16,7 +16,7 @@ from kallyai_mcp.hosts import HOSTS, place_of
 from kallyai_mcp.hosts.change import entry_in
 from kallyai_mcp.hosts.entry import ANSWER_WITHIN, parts_of
 from kallyai_mcp.hosts.host import GUI_PATH
-from kallyai_mcp.settings import Settings
+from kallyai_mcp.settings import Settings, unknown_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,8 @@ def _places(host: Host, system: System, name: str, *, wanted: bool) -> list[tupl
             path = place_of(host, system, scope)
         except KallyError:
             continue
+        if any(path == other for other, _ in [*places, *([first] if first else [])]):
+            continue  # the current folder is the home folder: it is the user's own
         place = (path, scope == "user")
         first = first or place
         try:
@@ -92,6 +94,8 @@ async def _look(host: Host, system: System, path: Path, name: str, *, is_own: bo
         return [finding("entry", Status.FAILED, f"The entry {name} in {path} names no command.", again)]
     words, variables = parts
     found = [finding("entry", Status.OK, f"{path} has the entry {name}.")]
+    if entry.get("disabled") is True or entry.get("enabled") is False:
+        found.append(finding("enabled", Status.NOTE, f"It is switched off there or in {host.title}.", "Switch it on."))
     seen = environment_of(host, system) | variables
     program = _resolved(words[0], seen)
     if program is None:
@@ -103,9 +107,7 @@ async def _look(host: Host, system: System, path: Path, name: str, *, is_own: bo
         settings = Settings.read(seen)
     except KallyError as error:
         return [*found, finding("variables", Status.FAILED, error.message, f"{error.next_step} It stands in {path}.")]
-    found.append(
-        finding("variables", Status.OK, f"{len(variables)} variables, all right.", variables=sorted(variables))
-    )
+    found.append(_of_variables(host, entry, variables, path, finding))
     if not is_own:
         # Hosts ask whether a folder is trusted before they start what stands in its files.
         said = f"Not started: {path} stands in this folder, and may have come with it."
@@ -116,6 +118,21 @@ async def _look(host: Host, system: System, path: Path, name: str, *, is_own: bo
     if started.tools is not None:
         found += _of_limits(host, name, started.tools, variables, settings, finding)
     return found
+
+
+def _of_variables(
+    host: Host, entry: Mapping[str, Any], variables: Mapping[str, str], path: Path, finding: Any
+) -> Finding:
+    written: Mapping[Any, Any] = entry.get(host.names[2]) or {}
+    if no_text := sorted(str(name) for name, value in written.items() if not isinstance(value, str)):
+        message = f"{', '.join(no_text)}: hosts take text only, and some leave out the whole entry."
+        return finding("variables", Status.FAILED, message, f"Put the value in quotes, in {path}.", variables=no_text)
+    if unknown := sorted(unknown_variables(variables)):
+        message = f"{', '.join(unknown)}: there is no such setting, so that it does nothing."
+        remedy = f"Correct or remove it in {path}; {PROGRAM} --help lists the settings."
+        return finding("variables", Status.NOTE, message, remedy, variables=unknown)
+    count = "1 variable" if len(variables) == 1 else f"{len(variables)} variables"
+    return finding("variables", Status.OK, f"{count}, all right.", variables=sorted(variables))
 
 
 def _patience(host: Host) -> float:
@@ -166,7 +183,7 @@ def _of_limits(
             f"With the host's prefix {prefix} {len(long)} names of tools are longer than {LONGEST_NAME} characters."
         )
         found.append(finding("names", Status.NOTE, message, "Choose a shorter --name.", names=long))
-    if (within := _answer_within(variables)) is not None and host.answer_limit and within > host.answer_limit:
+    if (within := _answer_within(variables)) is not None and host.answer_limit and within >= host.answer_limit:
         message = f"Answers may take {within:g} s, and {host.title} waits {host.answer_limit} s."
         remedy = f"Set {ANSWER_WITHIN} lower, or run: {PROGRAM} install {host.name}"
         found.append(finding("answers", Status.FAILED, message, remedy, within=within, limit=host.answer_limit))

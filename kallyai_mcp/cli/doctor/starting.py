@@ -14,7 +14,8 @@ from kallyai_mcp.privacy import mask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MOST_TOLD = 200
+_MOST_TOLD = 400
+_ERROR = "Error: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,17 @@ async def start(words: Sequence[str], environment: Mapping[str, str], *, within:
         if tools is not None:
             return Started(seconds, tools)
         errors.seek(0)
-        said = errors.read().strip().splitlines()
-    told = f"{problem} It said: {mask(said[-1])[:_MOST_TOLD]}" if said else problem
+        said = mask(_last_words(errors.read()))
+    told = f"{problem} It said: {said}" if said else problem
     return Started(time.monotonic() - began, None, told)
+
+
+def _last_words(text: str) -> str:
+    """Return what the program said last, from its beginning: an error of this program may go over several lines."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    begin = next((number for number in reversed(range(len(lines))) if lines[number].startswith(_ERROR)), len(lines) - 1)
+    words = " ".join(lines[max(begin, 0) :])
+    return words if len(words) <= _MOST_TOLD else f"{words[:_MOST_TOLD]}…"
 
 
 def _first(error: BaseException) -> str:
