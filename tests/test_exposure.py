@@ -11,6 +11,7 @@ import pytest
 
 from kallyai_mcp.catalog import DOMAINS, all_commands, by_tool
 from kallyai_mcp.errors import InvalidSettings, UnknownCommand
+from kallyai_mcp.export.tables import toolsets as readme_toolsets
 from kallyai_mcp.export.tokens import tokens_of
 from kallyai_mcp.exposure import (
     ALL,
@@ -282,3 +283,12 @@ def test_advice_leaves_out_the_ways_that_are_hidden(text: str, left: str) -> Non
 )
 def test_a_description_keeps_what_it_says_first(text: str, left: str) -> None:
     assert wording.description(text, "kallyai_h_h".__eq__) == left
+
+
+def test_the_readme_tells_of_each_toolset_what_a_host_gets() -> None:
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in readme_toolsets().splitlines()[2:]]
+    told = {name.strip("`"): (tools, tokens) for name, _, tools, tokens in rows}
+    for name in toolsets():
+        exposure = chosen(toolsets=(name,))
+        assert told.pop(name) == (str(len(exposure.listed)), f"{sum(exposure.tokens.values()):,}")
+    assert told.keys() == {"--surface search"}

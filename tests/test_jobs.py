@@ -119,8 +119,8 @@ def test_without_its_tools_a_job_is_not_there_and_lines_about_others_are_left_ou
 
 @pytest.mark.parametrize("read_only", [False, True])
 def test_where_tools_are_found_rather_than_listed_a_job_says_how_they_are_run(tmp_path: Path, read_only: bool) -> None:
-    settings = {"KALLYAI_SURFACE": "search"} | ({"KALLYAI_READ_ONLY": "1"} if read_only else {})
-    with hosting(tmp_path, "http://127.0.0.1:9", MODERN, **settings) as host:
+    read = "1" if read_only else "0"
+    with hosting(tmp_path, "http://127.0.0.1:9", MODERN, KALLYAI_SURFACE="search", KALLYAI_READ_ONLY=read) as host:
         text = host.request("prompts/get", {"name": "triage_inbox", "arguments": {}})["messages"][0]["content"]["text"]
         assert ("kallyai_run_tool" in text) is not read_only
         named, listed_ = set(TOOL.findall(text)), {tool["name"] for tool in host.request("tools/list")["tools"]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kallyai_mcp import catalog
 from kallyai_mcp.errors import OWN_CODES
 from kallyai_mcp.export.tokens import index_entries
-from kallyai_mcp.exposure import ALL, CORE_NAME, surface, toolsets_of
+from kallyai_mcp.exposure import ALL, CORE_NAME, accompanied, surface, toolsets_of
 from kallyai_mcp.model import Effect
 from kallyai_mcp.model.codes import CODES, STATUS_FALLBACKS
 from kallyai_mcp.settings import SETTINGS
@@ -27,11 +27,13 @@ def sections() -> dict[str, str]:
 
 
 def toolsets() -> str:
-    """Return the table of toolsets, and of the search surface, with the tools and tokens of each list."""
+    """Return the table of toolsets and of the search surface, with tools and tokens of the list that hosts get."""
     entries = index_entries()
     about = {ALL: "Everything; the default.", CORE_NAME: "What people want on an ordinary day."}
     about |= {domain.name: domain.summary for domain in catalog.DOMAINS}
-    lists = {f"`{name}`": (about[name], names) for name, names in toolsets_of(entries).items()}
+    lists = {
+        f"`{name}`": (about[name], tuple(accompanied(entries, names))) for name, names in toolsets_of(entries).items()
+    }
     searching = (*surface.TOOLS, *surface.DAILY)
     lists["`--surface search`"] = ("Few tools that find, describe and run all others.", searching)
     rows = [

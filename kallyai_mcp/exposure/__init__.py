@@ -37,6 +37,7 @@ __all__ = [
     "FOLLOWERS",
     "Entry",
     "Exposure",
+    "accompanied",
     "dump",
     "exposed",
     "index",
@@ -108,6 +109,13 @@ def toolsets_of(entries: Mapping[str, Entry]) -> Mapping[str, tuple[str, ...]]:
             sets[ALL].append(name)
     sets[CORE_NAME] = [name for name in sets[ALL] if name.removeprefix("kallyai_") in CORE]
     return {name: tuple(tools) for name, tools in sets.items()}
+
+
+def accompanied(entries: Mapping[str, Entry], names: Iterable[str]) -> set[str]:
+    """Return tools together with those that come with them, whatever was chosen."""
+    chosen = set(names)
+    brakes = BRAKES if any(entries[name].recorded for name in chosen) else ()
+    return {*chosen, *brakes, *FOLLOWERS}
 
 
 @dataclass(frozen=True)
@@ -214,15 +222,13 @@ def exposed(settings: ToolSettings | None = None) -> Exposure:
         return [name for name in names if name not in excluded and (index()[name].reads or not settings.read_only)]
 
     runnable = within(wanted)
-    if any(index()[name].recorded for name in runnable):
-        runnable = within(wanted.union(BRAKES))
     if not runnable:
         raise InvalidSettings(
             "The settings leave no tool.",
             next_step="Loosen --toolsets, --exclude-tools or --read-only (KALLYAI_TOOLSETS, KALLYAI_EXCLUDE_TOOLS, "
             "KALLYAI_READ_ONLY); `kallyai-mcp tools` shows what there is.",
         )
-    runnable = within({*runnable, *FOLLOWERS})
+    runnable = within(accompanied(index(), runnable))
     in_order = tuple(name for name in toolsets()[ALL] if name in set(runnable))
     if settings.surface != "search":
         return Exposure(settings, in_order, in_order)

@@ -89,12 +89,13 @@ async def _look(host: Host, system: System, path: Path, name: str, *, is_own: bo
         return [finding("entry", Status.FAILED, error.message, error.next_step)]
     if entry is None:
         return [finding("entry", Status.FAILED, f"{path} has no entry {name}.", again)]
-    parts = parts_of(host, cast("Mapping[str, Any]", entry)) if isinstance(entry, dict) else None
+    fields: Mapping[str, Any] = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    parts = parts_of(host, fields)
     if parts is None:
         return [finding("entry", Status.FAILED, f"The entry {name} in {path} names no command.", again)]
     words, variables = parts
     found = [finding("entry", Status.OK, f"{path} has the entry {name}.")]
-    if entry.get("disabled") is True or entry.get("enabled") is False:
+    if fields.get("disabled") is True or fields.get("enabled") is False:
         found.append(finding("enabled", Status.NOTE, f"It is switched off there or in {host.title}.", "Switch it on."))
     seen = environment_of(host, system) | variables
     program = _resolved(words[0], seen)
@@ -107,7 +108,7 @@ async def _look(host: Host, system: System, path: Path, name: str, *, is_own: bo
         settings = Settings.read(seen)
     except KallyError as error:
         return [*found, finding("variables", Status.FAILED, error.message, f"{error.next_step} It stands in {path}.")]
-    found.append(_of_variables(host, entry, variables, path, finding))
+    found.append(_of_variables(host, fields, variables, path, finding))
     if not is_own:
         # Hosts ask whether a folder is trusted before they start what stands in its files.
         said = f"Not started: {path} stands in this folder, and may have come with it."
