@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -13,9 +16,11 @@ from kallyai_mcp.errors import OWN_CODES, KallyError
 from kallyai_mcp.export import MissingMarker
 from kallyai_mcp.export.__main__ import main, sandbox_facts
 from kallyai_mcp.export.documents import fill
+from kallyai_mcp.export.registry import links
 from kallyai_mcp.export.sandbox_tables import SUBJECTS, controls, faults, numbers_and_phrases, triggers
 from kallyai_mcp.export.sign_in_tables import REMEDIES, SETTINGS_SHOWN, signing_in_sections
 from kallyai_mcp.export.tables import errors, marks, settings, tools
+from kallyai_mcp.hosts import find_host, variables_for
 from kallyai_mcp.model import tool_definition
 from kallyai_mcp.model.codes import CODES, STATUS_FALLBACKS
 from kallyai_mcp.settings import CREDENTIAL_VARIABLES, SETTINGS
@@ -266,3 +271,19 @@ def test_the_settings_of_the_page_about_signing_in_are_shown_as_in_the_readme() 
     rows = signing_in_sections()["sign-in settings"].splitlines()[2:]
     assert len(rows) == len(SETTINGS_SHOWN)
     assert set(rows) <= set(settings().splitlines())
+
+
+def test_one_click_connects_a_host_as_its_command_does() -> None:
+    found = re.findall(r"\((https://\S+)\)", links())
+    for number, link in enumerate(found):
+        name, entry = ("cursor", "vscode")[number // 2], _entry(link)
+        suited = variables_for(find_host(name), {})
+        assert (entry["command"], entry["args"]) == ("uvx", ["kallyai-mcp"])
+        assert suited["KALLYAI_SURFACE"] == "search"
+        assert suited.items() <= entry["env"].items()
+        assert ("KALLYAI_SANDBOX" in entry["env"]) is bool(number % 2)
+
+
+def _entry(link: str) -> dict[str, Any]:
+    (config,) = parse_qs(urlsplit(link).query)["config"]
+    return json.loads(config if config.startswith("{") else base64.b64decode(config))

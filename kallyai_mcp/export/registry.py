@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from kallyai_mcp import __version__, readers
 from kallyai_mcp.export.tables import table
-from kallyai_mcp.hosts import HOSTS, Format
+from kallyai_mcp.hosts import HOSTS, Format, find_host, variables_for
 from kallyai_mcp.hosts.entry import DEFAULT_NAME
 from kallyai_mcp.hosts.host import PLATFORMS
 from kallyai_mcp.settings import CREDENTIAL_VARIABLES, SETTINGS
@@ -78,14 +78,13 @@ def vscode_link(entry: dict[str, Any]) -> str:
 
 
 def links() -> str:
-    """Return the links of the README."""
-    trial = {**RUN, "env": _TRY}
-    return "\n".join(
-        [
-            f"- Cursor: [connect it]({cursor_link(dict(RUN))}), or [with the sandbox]({cursor_link(trial)})",
-            f"- VS Code: [connect it]({vscode_link(dict(RUN))}), or [with the sandbox]({vscode_link(trial)})",
-        ]
-    )
+    """Return the links of the README; their entries have the settings that suit the host, as those of `install`."""
+    lines: list[str] = []
+    for name, link in (("cursor", cursor_link), ("vscode", vscode_link)):
+        host = find_host(name)
+        real, trial = (link({**RUN, "env": variables_for(host, {}) | more}) for more in (dict[str, str](), _TRY))
+        lines.append(f"- {host.title}: [connect it]({real}), or [with the sandbox]({trial})")
+    return "\n".join(lines)
 
 
 def hosts() -> str:
