@@ -7,6 +7,7 @@ import pytest
 
 from kallyai_mcp.errors import OWN_CODES, KallyError
 from kallyai_mcp.model.codes import CODES
+from kallyai_mcp.server.answer import failure
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kallyai_mcp"
 BUILD_TIME = {"not_a_checkout", "missing_marker"}
@@ -49,3 +50,11 @@ def test_every_documented_code_can_occur(code: str) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.name != "errors.py")
     classes = {kind.code for kind in kinds(KallyError)}
     assert code in classes or f'"{code}"' in text
+
+
+@pytest.mark.parametrize(
+    ("said", "told"), [("Wait a bit", "Wait a bit. Go"), ("Wait!", "Wait! Go"), ("Wait.", "Wait. Go")]
+)
+def test_what_was_said_ends_where_the_advice_begins(said: str, told: str) -> None:
+    (content,) = failure(KallyError(said, next_step="Go on."))["content"]
+    assert content["text"].startswith(told)

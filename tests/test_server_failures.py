@@ -160,6 +160,11 @@ def test_an_answer_of_any_shape_is_passed_on_as_an_object(
     assert (result["isError"], result["structuredContent"]) == (False, seen)
 
 
+def test_an_empty_answer_of_something_that_reads_is_not_called_done(host: Host, recorder: Recorder) -> None:
+    recorder.answers(Reply(204, b""), about=find(READ[0]))
+    assert host.run(*READ)["content"][0]["text"] == "The service sent an empty answer."
+
+
 @pytest.mark.parametrize(
     "reply",
     [

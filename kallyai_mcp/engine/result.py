@@ -20,6 +20,7 @@ from kallyai_mcp.engine.tokens import LIMIT as TOKENS
 from kallyai_mcp.engine.tokens import MOST, tokens
 from kallyai_mcp.engine.wording import worded
 from kallyai_mcp.errors import TransportError
+from kallyai_mcp.model.effect import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,7 +247,8 @@ def shape_data(command: Command, data: Any, withheld: int = 0, zone: str = "UTC"
         zone: IANA zone of the user.
     """
     if data is None:
-        return Result({}, "Done. The service sent no further answer.")
+        reads = command.effect is Effect.READ
+        return Result({}, "The service sent an empty answer." if reads else "Done. The service sent no further answer.")
     structured = as_object(data)
     if command.text_from is None:
         return Body(data=structured, zone=zone).result()
