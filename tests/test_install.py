@@ -209,3 +209,25 @@ def test_what_cannot_be_meant_is_refused(
 )
 def test_what_others_keep_secret_is_not_shown(line: str) -> None:
     assert "hush" not in without_secrets(line)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--toolsets", "cals"), "Did you mean calls?"),
+        (("--exclude-tools", "calls_makee"), "calls_make"),
+        (("--toolsets", "acts", "--read-only", "--exclude-tools", "acts"), "leave no tool"),
+        (("--transport", "http"), "not over HTTP"),
+        (("--organisation",), "not over HTTP"),
+        (("--answer-within", "60"), "Cursor waits 60 s"),
+    ],
+)
+def test_an_entry_with_which_the_host_could_not_start_the_program_is_not_written(
+    config: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    for last in ("--yes", "--print"):
+        assert typed("install", "cursor", *words, last) == 2
+        captured = capsys.readouterr()
+        assert said in " ".join(captured.err.split())
+        assert captured.out == ""
+    assert config.read_text("utf-8") == before(CURSOR)

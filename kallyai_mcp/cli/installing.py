@@ -15,6 +15,7 @@ from kallyai_mcp.cli.output import AGREE, DONE, UsageError, emit, print_json, pr
 from kallyai_mcp.cli.person import nobody, terminal
 from kallyai_mcp.cli.text import PROGRAM, visible
 from kallyai_mcp.errors import InvalidSettings
+from kallyai_mcp.exposure import exposed
 from kallyai_mcp.hosts import (
     HOSTS,
     Change,
@@ -31,6 +32,8 @@ from kallyai_mcp.hosts.change import entry_in
 from kallyai_mcp.hosts.documents import put
 from kallyai_mcp.hosts.entry import DEFAULT_NAME, checked_name
 from kallyai_mcp.hosts.files import backup_of
+from kallyai_mcp.serving import STDIO
+from kallyai_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -70,7 +73,9 @@ def install(
         return _list(system, name, as_json=as_json)
     host, scope = find_host(parsed.host), _scope(parsed.scope)
     command = command or find_command(system.environment, home=system.home)
-    entry = entry_of(host, command, variables_for(host, flags), name)
+    variables = variables_for(host, flags)
+    _require_startable(host, Settings.read(variables))
+    entry = entry_of(host, command, variables, name)
     if parsed.only_print:
         return _print(host, system, scope, entry, name, as_json=as_json)
     path = place_of(host, system, scope)
@@ -112,6 +117,26 @@ def uninstall(parsed: Namespace, *, as_json: bool, system: System | None = None)
         f"The entry {name} is gone from {path}. {host.restart}",
         as_json=as_json,
     )
+
+
+def _require_startable(host: Host, settings: Settings) -> None:
+    """Refuse settings with which the host could not use the program, before they are in a file where nobody sees why.
+
+    Raises:
+        InvalidSettings: They name what does not exist, leave no tool, or do not suit the host.
+    """
+    exposed(settings.tools)
+    if settings.serving.transport != (STDIO,) or settings.organisation.many_people:
+        raise InvalidSettings(
+            f"{host.title} starts the program and speaks with it over stdin and stdout, not over HTTP.",
+            next_step=f"Leave out --transport and --organisation; '{PROGRAM} serve --transport http' prints an entry "
+            "for hosts that connect by URL.",
+        )
+    if host.answer_limit is not None and settings.answer_within >= host.answer_limit:
+        raise InvalidSettings(
+            f"Answers could take {settings.answer_within:g} s, and {host.title} waits {host.answer_limit} s.",
+            next_step="Leave out --answer-within, or make it some seconds less than that.",
+        )
 
 
 def _scope(text: str | None) -> str | None:
