@@ -322,9 +322,16 @@ def _require_no_misspelling(environment: Mapping[str, str]) -> None:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return the variables that have a value and are named as settings are, without being one."""
+    """Return the variables that have a value and are named as settings are, without being one.
+
+    Where a service of Kubernetes is called so, that sets variables, too; their values tell them.
+    """
     known = _known_variables()
-    return [name for name, value in environment.items() if value and name.startswith(PREFIX) and name not in known]
+    return [
+        name
+        for name, value in environment.items()
+        if value and name.startswith(PREFIX) and name not in known and not value.startswith(("tcp://", "udp://"))
+    ]
 
 
 @cache

@@ -92,6 +92,7 @@ def test_a_bound_whose_name_is_misspelt_is_refused_rather_than_none(misspelt: st
 @pytest.mark.parametrize("name", ["KALLYAI_TEST_DATABASE_URL", "KALLYAI_TOKEN", "KALLYAI_DEBUG", "KALLYAI_", "TOOLSET"])
 def test_variables_of_other_programs_are_left_alone(name: str) -> None:
     assert Settings.read({name: "1"}) == Settings.read({})
+    assert Settings.read({"KALLYAI_MCP_METRICS_PORT": "tcp://10.0.0.7:9464"}) == Settings.read({})
 
 
 def test_every_variable_that_is_known_is_taken() -> None:
