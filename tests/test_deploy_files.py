@@ -149,6 +149,8 @@ def test_no_container_may_do_more_than_it_has_to() -> None:
         pod = manifests()[kind, name]["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"]
         assert not pod["automountServiceAccountToken"]
+        # A Service called kallyai would set KALLYAI_PORT, which is a setting, to an address.
+        assert pod["enableServiceLinks"] is False
         context = pod["containers"][0]["securityContext"]
         assert context["readOnlyRootFilesystem"]
         assert not context["allowPrivilegeEscalation"]
