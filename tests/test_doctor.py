@@ -347,6 +347,12 @@ def test_people_see_marks_and_remedies(home: Path, capsys: pytest.CaptureFixture
     assert "kallyai-mcp install cursor" in out
     assert "1 of" in out
 
+    write(home, GOOD)
+    assert run(["doctor", "--sandbox", "--host", "cursor"], Program()) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "note tools" in out
+    assert "Everything works. 1 note tells what else to mind." in out
+
 
 def test_an_unknown_host_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--host", "cusror"], Program()) == 2

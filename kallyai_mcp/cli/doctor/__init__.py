@@ -95,5 +95,8 @@ def _show(found: list[Finding], *, is_well: bool) -> None:
         emit(Text(f"{group or OF_PROGRAM}", style="bold underline"), sys.stdout)
         emit(grid, sys.stdout)
         sys.stdout.write("\n")
-    failed = sum(finding.status is Status.FAILED for finding in found)
-    say("Everything works." if is_well else f"{failed} of {len(found)} checks failed.", sys.stdout)
+    failed, notes = (sum(one.status is status for one in found) for status in (Status.FAILED, Status.NOTE))
+    told = "Everything works." if is_well else f"{failed} of {len(found)} checks failed."
+    if notes:
+        told += f" {notes} {'note tells' if notes == 1 else 'notes tell'} what else to mind."
+    say(told, sys.stdout)
