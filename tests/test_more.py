@@ -158,7 +158,6 @@ def test_the_largest_answer_there_can_be_is_read_on_in_a_moment(host: Host, reco
         ("kallyai_messages_inbox", {}, {"messages": [1, 2, 3], "total": 90}, {"limit": 12}),
         ("kallyai_messages_inbox", {"limit": 3}, {"messages": [1, 2, 3], "total": 7}, {"limit": 7}),
         ("kallyai_messages_inbox", {"limit": 3}, {"messages": [1, 2, 3], "total": 3}, None),
-        ("kallyai_messages_inbox", {"limit": 12}, {"messages": [1, 2, 3], "total": 90}, None),
         ("kallyai_credits_history", {}, {"entries": [1] * 50, "has_more": True}, {"limit": 200}),
         ("kallyai_credits_history", {}, {"entries": [1] * 50}, None),
         ("kallyai_calls_history", {}, {"items": [], "total": 0}, None),
@@ -176,6 +175,21 @@ def test_the_next_page_is_asked_for_as_the_api_pages(
     sentence, facts = found
     assert facts == {"tool": tool, "arguments": arguments}
     assert json.dumps(arguments, separators=(",", ":")) in sentence
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "data", "told"),
+    [
+        ("kallyai_inbound_voicemails", {}, {"voicemails": [1, 2], "total": 90}, "2 of 90 shown;"),
+        ("kallyai_inbound_voicemails", {}, {"voicemails": [1, 2], "has_more": True}, "2 shown;"),
+        ("kallyai_messages_inbox", {"limit": 12}, {"messages": [1, 2, 3], "total": 90}, "3 of 90 shown;"),
+    ],
+)
+def test_where_the_api_has_no_way_to_the_rest_that_is_said(
+    tool: str, given: dict[str, Any], data: dict[str, Any], told: str
+) -> None:
+    assert next_page(Source(find(tool), given), data) == (f"{told} {tool} cannot get more.", None)
+    assert next_page(Source(find(tool), given), data | {"total": 3, "has_more": False}) is None
 
 
 def test_a_page_says_what_comes_next(host: Host, recorder: Recorder) -> None:

@@ -127,7 +127,7 @@ class Continued:
             return result
         if (following := next_page(source, body.data)) is not None:
             sentence, facts = following
-            body = replace(body, after=(*body.after, sentence), facts=body.facts | {NEXT: facts})
+            body = replace(body, after=(*body.after, sentence), facts=body.facts | ({NEXT: facts} if facts else {}))
         elif cursor is None and not result.cut:
             return result
         if cursor is None and (whole := body.whole(result.file)) is not None:
@@ -206,15 +206,18 @@ class Continued:
         return Cursor(tool, arguments, act, tuple(place), digest, piece)
 
 
-def next_page(source: Source, data: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return in words and for a program how the next page of a list is had; None where there is none, or no paging."""
+def next_page(source: Source, data: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None] | None:
+    """Return in words and for a program how the next page of a list is had; None where there is none.
+
+    Where the answer says that there is more, and the API has no way to get it, there are words only.
+    """
     command, fields = source.command, source.command.args.model_fields
     entries = _entries(command, data)
-    if "limit" not in fields or not entries:
+    if not entries:
         return None
     given = {name: value for name, value in source.arguments.items() if value is not None}
     count, total = len(entries), data.get("total")
-    limit = given.get("limit", fields["limit"].default)
+    limit = given.get("limit", fields["limit"].default) if "limit" in fields else None
     is_full = not isinstance(limit, int) or count >= limit
     known = isinstance(total, int) and not isinstance(total, bool)
     seen = count + (int(given.get("offset") or 0) if "offset" in fields else 0)
@@ -229,14 +232,15 @@ def next_page(source: Source, data: Mapping[str, Any]) -> tuple[str, dict[str, A
         arguments = given | {"offset": seen}
         sentence = f"{amount} shown; {'the next' if is_sure else 'any next'}: {command.tool} {compact(arguments)}"
         return sentence, {"tool": command.tool, "arguments": arguments}
-    if not is_full:
-        return None
-    bounds = [count * 4, _highest(fields["limit"].metadata), total if known else None]
-    arguments = given | {"limit": min(bound for bound in bounds if isinstance(bound, int))}
-    if arguments["limit"] <= count:
-        return None
     told = f"{amount} shown; more" if is_sure else f"{count} shown, as many as asked for; any more"
-    return f"{told}: {command.tool} {compact(arguments)}", {"tool": command.tool, "arguments": arguments}
+    if "limit" in fields and is_full:
+        bounds = [count * 4, _highest(fields["limit"].metadata), total if known else None]
+        arguments = given | {"limit": min(bound for bound in bounds if isinstance(bound, int))}
+        if arguments["limit"] > count:
+            return f"{told}: {command.tool} {compact(arguments)}", {"tool": command.tool, "arguments": arguments}
+    # With a second list it would not be certain of which one the total is.
+    is_list = sum(isinstance(value, list) for value in data.values()) == 1
+    return (f"{amount} shown; {command.tool} cannot get more.", None) if is_sure and is_list else None
 
 
 def _entries(command: Command, data: Mapping[str, Any]) -> list[Any] | None:
