@@ -57,7 +57,7 @@ async def test_a_stop_holds_in_every_process_until_it_is_resumed(tmp_path: Path)
             await second.begin(ANN, a_draft(), ROOMY)
         assert caught.value.as_dict() == {
             "code": "stopped",
-            "message": "All acts are stopped (by the tool kallyai_stop).",
+            "message": "All acts are stopped (by the tool kallyai_stop). Nothing was sent.",
             "next_step": "Only a person can go on, in a terminal: kallyai-mcp resume. Reading works meanwhile.",
             "retryable": False,
             "outcome": "not_sent",

@@ -312,7 +312,7 @@ class Acts:
 
     async def _earlier(self, order: Order, act: Act) -> Result:
         command = order.command
-        if act.state in _LOST:
+        if act.state in _LOST or self._settler.is_going_on(act):
             act = await self._settler.look(act)
             if act.state is not State.DONE:
                 raise outcome.still_unknown(command, act)

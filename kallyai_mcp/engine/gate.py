@@ -207,7 +207,7 @@ class Gate:
             names=names,
             subject=seen.subject,
             estimate=await self._estimate(order.command, order.given),
-            undo=undo_sentence(order.command, self.allows),
+            undo=undo_sentence(order.command, self.allows, order.given, seen.before),
             reasons=reasons,
             repeat_of=repeated,
         )

@@ -8,7 +8,7 @@ from kallyai_mcp.exposure.wording import NAME, in_words
 from kallyai_mcp.model.undoing import tool_of, ways
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from kallyai_mcp.model import Command
     from kallyai_mcp.model.records import Act
@@ -49,7 +49,7 @@ def undo_of(command: Command, act: Act, allows: Allows) -> dict[str, Any]:
 
 def _bounds(way: Way, allows: Allows) -> dict[str, Any]:
     return {"until": worded(way.undo.until, allows)} | (
-        {} if way.undo.restores else {"only": "ends what has not happened yet"}
+        {} if way.restores else {"only": "ends what has not happened yet"}
     )
 
 
@@ -61,14 +61,26 @@ def _shown_way(way: Way, allows: Allows) -> dict[str, Any]:
     return facts if find_with is None or not allows(find_with) else facts | {"find_with": find_with}
 
 
-def undo_sentence(command: Command, allows: Allows) -> str:
-    """Return, before a run, whether it could be reversed, how and until when."""
-    if command.undo is None:
+def undo_sentence(
+    command: Command,
+    allows: Allows,
+    args: Mapping[str, Any] | None = None,
+    before: Mapping[str, Any] | None = None,
+) -> str:
+    """Return, before a run, whether it could be reversed, how and until when.
+
+    Args:
+        command: What would be run.
+        allows: Whether the caller may run a tool.
+        args: With which arguments.
+        before: What it is about, as it is now, where that was read.
+    """
+    way = next(iter(ways(command, args or {}, {}, None, before)), None)
+    if way is None:
         return "It cannot be undone."
-    undo, tool = command.undo, tool_of(command.undo.command)
-    until = worded(undo.until, allows)
-    how = f"with {tool} {until}" if allows(tool) else f"{until}, {ELSEWHERE}"
-    return f"It can be {'undone' if undo.restores else 'broken off'} {how}."
+    until = worded(way.undo.until, allows)
+    how = f"with {way.tool} {until}" if allows(way.tool) else f"{until}, {ELSEWHERE}"
+    return f"It can be {'undone' if way.restores else 'broken off'} {how}."
 
 
 def undone_sentence(facts: dict[str, Any]) -> str:

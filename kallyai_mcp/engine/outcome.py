@@ -52,12 +52,16 @@ def charge_of(command: Command, answer: Mapping[str, Any] | None) -> float | Non
     """
     if not command.costs_credits:
         return 0.0
-    is_over = command.price != "call" or answer is None or answer.get("status") in (None, *ENDED)
-    if answer is not None and is_over and (told := _number(answer.get("credits_used"))) is not None:
+    if answer is not None and is_over(command, answer) and (told := _number(answer.get("credits_used"))) is not None:
         return told
     if command.price is None or command.price == "call":
         return None
     return price(command.price, minutes=0)
+
+
+def is_over(command: Command, answer: Mapping[str, Any]) -> bool:
+    """Whether what an answer shows of an act is its end; of a call, that may take a while."""
+    return command.price != "call" or answer.get("status") in (None, *ENDED)
 
 
 def charge_of_goal(goal: Mapping[str, Any]) -> float | None:

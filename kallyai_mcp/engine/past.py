@@ -68,7 +68,8 @@ class Past:
         if act.state in {State.PREPARED, State.SENT}:
             await self._journal.recover(account, self._mode)  # its process may have died
             act = await self._journal.act(account, identifier) or act
-        return await self._settler.look(act) if act.state in {State.UNKNOWN, State.NOT_FOUND} else act
+        is_open = act.state in {State.UNKNOWN, State.NOT_FOUND} or self._settler.is_going_on(act)
+        return await self._settler.look(act) if is_open else act
 
     def may_change(self, act: Act) -> bool:
         """Whether more can be known of an act in a while without anybody's doing."""

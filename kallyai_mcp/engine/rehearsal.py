@@ -106,7 +106,7 @@ async def rehearse(
         "request": shown_request(command, request),
         "checks": [asdict(check) for check in checks],
         "price_estimate": documented_price(command, safety.max_credits_per_act) or "nothing",
-        "undo": undo_sentence(command, gate.allows),
+        "undo": undo_sentence(command, gate.allows, order.given),
     }
     verdict_text = f"It would not pass: {', '.join(failed)}." if failed else "It would pass every check."
     return Body(data=facts, notes=(f"Nothing was sent. {verdict_text}",)).result()

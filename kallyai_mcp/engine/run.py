@@ -132,6 +132,8 @@ class Engine:
             if command.effect is not Effect.READ:
                 self._underway.keep(run)
             return shape_data(command, await self._local[command.name](args), zone=zone)
+        if command.is_recorded:
+            args, given = _addressed(command, args, given)
         request = build_request(command, args, self._defaults)
         if command.is_recorded:
 
@@ -196,6 +198,15 @@ class Engine:
     async def _read(self, command: Command, arguments: Mapping[str, Any]) -> Result:
         args = parse(command, arguments, example_value)
         return await self._whole(command, args, arguments, Options(), Run(command))
+
+
+def _addressed(command: Command, args: Args, given: Mapping[str, Any]) -> tuple[Args, Mapping[str, Any]]:
+    """Have an act go to the very number or address that is judged and that people are shown."""
+    from kallyai_mcp.policy import as_judged
+
+    if (changed := as_judged(command, given)) is given:
+        return args, given
+    return parse(command, changed, example_value), changed
 
 
 def _all(result: Result, _: Source) -> Result:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from kallyai_mcp.catalog import by_tool
-from kallyai_mcp.engine.outcome import charge_of
+from kallyai_mcp.engine.outcome import charge_of, is_over
 from kallyai_mcp.engine.owed import Owed
 from kallyai_mcp.errors import KallyError
 from kallyai_mcp.model import State
 from kallyai_mcp.model.acts import UNDER_WAY
-from kallyai_mcp.model.looking import given, judge, see
+from kallyai_mcp.model.looking import entries, given, judge, see
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
     from kallyai_mcp.engine.reader import Reader
     from kallyai_mcp.journal import Journal
+    from kallyai_mcp.model import Command
     from kallyai_mcp.model.acts import Look
+    from kallyai_mcp.model.looking import Entry
     from kallyai_mcp.model.records import Act
 
 LOOKS_AFTER = (1.0, 4.0, 15.0, 45.0, 115.0, 120.0)
@@ -97,7 +99,7 @@ class Settler:
             for seconds in LOOKS_AFTER:
                 await self._sleep(seconds)
                 act = await self.look(act)
-                if act.state is not State.UNKNOWN:
+                if act.state is not State.UNKNOWN and not self.is_going_on(act):
                     return
         except Exception as error:  # noqa: BLE001 - beside everything else: what fails here must not end the program
             code = error.error_code if isinstance(error, KallyError) else type(error).__name__
@@ -113,14 +115,22 @@ class Settler:
             return is_shown and now < (act.settled or act.created) + SEARCHED_FOR
         return act.state in UNDER_WAY and now < (act.sent or act.created) + LONGEST_RUN
 
+    def is_going_on(self, act: Act) -> bool:
+        """Whether an act was known to be done before it was over: what it brings and costs in the end is missing."""
+        command = by_tool().get(act.draft.tool)
+        if command is None or act.state is not State.DONE or act.charged is not None:
+            return False
+        return act.answer is not None and not is_over(command, act.answer)
+
     async def look_all(self) -> list[Act]:
-        """Look once for every act of the last day that is unknown, or was not found; return them as they are now."""
+        """Look once for every act of the last day of which more may be known by now; return them as they are then."""
         since = self._clock() - _DAY
         found = await self._journal.acts(self._account, states={State.UNKNOWN, State.NOT_FOUND}, since=since)
-        return [await self.look(act) for act in found]
+        done = await self._journal.acts(self._account, states={State.DONE}, since=since)
+        return [await self.look(act) for act in (*found, *filter(self.is_going_on, done))]
 
     async def look(self, act: Act) -> Act:
-        """Look once for an act and settle it if it is found; return it as it is now.
+        """Look once for an act and settle it if it is found, or is over by now; return it as it is now.
 
         Raises:
             KallyError: The journal cannot be used.
@@ -133,6 +143,8 @@ class Settler:
         answer = await self._reader.read(look.command, given(look, act.draft.arguments))
         if answer is None:
             return act
+        if act.state is State.DONE:
+            return await self._charge(act, command, entries(look, answer))
         since = None if self._is_sandbox() else moment_of(act)
         claimed = set[str]() if _names_it(look) else await self._claimed(act)
         sight = see(look, answer, act.draft.arguments, since, is_other=lambda entry: bool(claimed & ids_of(entry)))
@@ -149,10 +161,20 @@ class Settler:
                 # Whoever looks for an equal act at the same moment, in whatever process, has found the same entry.
                 unless=(lambda other: bool(found & ids_of(other.answer or {}))) if found else None,
             )
-        is_over = self._clock() - (act.sent or act.created) >= GIVEN_UP_AFTER
-        if sight.happened is False and is_over and act.state is State.UNKNOWN:
+        is_late = self._clock() - (act.sent or act.created) >= GIVEN_UP_AFTER
+        if sight.happened is False and is_late and act.state is State.UNKNOWN:
             return await self._settle(act, State.NOT_FOUND, note=f"no trace of it with {look.command}")
         return act
+
+    async def _charge(self, act: Act, command: Command, shown: list[Entry]) -> Act:
+        known = ids_of(act.answer or {})
+        entry = next((entry for entry in shown if known & ids_of(entry)), None)
+        if entry is None or not self.is_going_on(act) or not is_over(command, entry):
+            return act
+        charged = charge_of(command, entry)
+        return await self._journal.charge(
+            self._account, act.id, answer=entry, charged=charged, approval_mode=self._mode
+        )
 
     async def _settle(self, act: Act, state: State, unless: Callable[[Act], bool] | None = None, **facts: Any) -> Act:
         return await self._journal.settle(

@@ -63,6 +63,7 @@ SET state = :state, settled = :now, error = :error,
     correlation_id = COALESCE(:correlation_id, correlation_id), note = COALESCE(:note, note), is_forgotten = 0
 WHERE account = :account AND id = :id
 """
+_CHARGE = "UPDATE act SET answer = :answer, charged = :charged WHERE account = :account AND id = :id"
 _FORGET = """
 UPDATE act SET arguments = '{}', recipients = '[]', before = NULL, answer = NULL, is_forgotten = 1
 WHERE is_forgotten = 0 AND settled <= :before
@@ -167,6 +168,13 @@ def mark_settled(
         correlation_id=correlation_id,
         note=note,
     )
+
+
+def mark_charged(
+    tx: Transaction, account: str, identifier: str, answer: Mapping[str, Any], charged: float | None
+) -> None:
+    """Write down what a done act has brought and cost in the end."""
+    tx.run(_CHARGE, account=account, id=identifier, answer=_json(answer), charged=charge_to_parts(charged))
 
 
 def forget(tx: Transaction, before: float) -> None:

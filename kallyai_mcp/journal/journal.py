@@ -177,6 +177,19 @@ class Journal(Keeping):
             ),
         )
 
+    async def charge(
+        self, account: str, act_id: str, *, answer: Mapping[str, Any], charged: float | None, approval_mode: str = ""
+    ) -> Act:
+        """Write down what a done act has brought and cost in the end, with a receipt, and return it as it is now.
+
+        One whose charge is known, or that is not done, is left as it is.
+
+        Raises:
+            ActRefused: There is no such act ("journal_unusable").
+        """
+        end = partial(settling.charge, answer=answer, charged=charged, approval_mode=approval_mode)
+        return await self._write(account, lambda tx: end(tx, account, act_id))
+
     async def recover(self, account: str, approval_mode: str) -> list[Act]:
         """Settle the acts of processes that have died, as not sent or unknown, with receipts; return these acts."""
         return await self._write(account, lambda tx: settling.recover(tx, account, approval_mode))

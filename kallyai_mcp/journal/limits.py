@@ -35,6 +35,10 @@ FROM counted
 WHERE account = :account AND created > :day
 """
 _SPENT = "SELECT created, amount FROM counted WHERE account = :account AND created > :since ORDER BY created"
+_SET_ASIDE = """
+SELECT CAST(COALESCE(sum(amount), 0) AS BIGINT) AS amount FROM counted
+WHERE account = :account AND created > :since AND state IN ('prepared', 'sent')
+"""
 _CALLED = """
 SELECT created, places_call AS amount FROM counted
 WHERE account = :account AND created > :since
@@ -88,8 +92,19 @@ class _Limit:
     of: str
     unit: int = 1
 
-    def refusal(self, allowed: int, used: int, asked: int, frees_at: float | None, *, is_passing: bool) -> ActRefused:
-        """Make the error of an act that does not fit."""
+    def refusal(
+        self, allowed: int, used: int, asked: int, frees_at: float | None, *, is_passing: bool, set_aside: int = 0
+    ) -> ActRefused:
+        """Make the error of an act that does not fit.
+
+        Args:
+            allowed: What the limit is.
+            used: How much of it is taken.
+            asked: How much more is wanted.
+            frees_at: When enough of it is free by the time alone; None where that cannot be told.
+            is_passing: Whether it fits later.
+            set_aside: How much of what is taken is only set aside, for acts that are under way.
+        """
         most, taken, wanted = (amount / self.unit for amount in (allowed, used, asked))
         setting = next((setting for setting in SAFETY if setting.name == self.name), None)
         message = f"At most {_shown(most)} {self.of}"
@@ -106,6 +121,10 @@ class _Limit:
             message += f" There is room from {moment:%Y-%m-%d %H:%M:%S} UTC on."
             details["frees_at"] = frees_at
             step = f"Wait until then, or {raised}."
+            if used - set_aside + asked <= allowed:
+                message += f" Of what is in use, {_shown(set_aside / self.unit)} are only set aside for acts under way."
+                details["set_aside"] = set_aside / self.unit
+                step = f"Try again once those under way have ended: what they do not cost is free then. Or {raised}."
         elif is_passing:
             step = f"Wait until one of them has ended, or {raised}."
         else:
@@ -147,8 +166,14 @@ def require_room(tx: Transaction, account: str, wish: Wish, safety: Safety) -> N
             (row["created"], row["amount"]) for row in tx.each(statement, account=account, since=tx.now - span)
         ]
 
-    _require_span(_PER_HOUR, to_parts(safety.max_credits_per_hour), used["hour"], asked, entries(_SPENT, HOUR), HOUR)
-    _require_span(_PER_DAY, to_parts(safety.max_credits_per_day), used["day"], asked, entries(_SPENT, DAY), DAY)
+    def set_aside(span: float) -> Callable[[], int]:
+        return lambda: sum(row["amount"] for row in tx.each(_SET_ASIDE, account=account, since=tx.now - span))
+
+    for limit, allowed, name, span in (
+        (_PER_HOUR, safety.max_credits_per_hour, "hour", HOUR),
+        (_PER_DAY, safety.max_credits_per_day, "day", DAY),
+    ):
+        _require_span(limit, to_parts(allowed), used[name], asked, entries(_SPENT, span), span, set_aside(span))
     called = entries(_CALLED, HOUR)
     _require_span(_CALLS, safety.max_calls_per_hour, used["calls"], int(wish.places_call), called, HOUR)
     unknown = sum(not _is_known(tx, account, recipient) for recipient in set(wish.recipients))
@@ -181,12 +206,18 @@ def _used(tx: Transaction, account: str) -> Row:
 
 
 def _require_span(
-    limit: _Limit, allowed: int, used: int, asked: int, entries: Callable[[], Sequence[tuple[float, int]]], span: float
+    limit: _Limit,
+    allowed: int,
+    used: int,
+    asked: int,
+    entries: Callable[[], Sequence[tuple[float, int]]],
+    span: float,
+    set_aside: Callable[[], int] = lambda: 0,
 ) -> None:
     if not asked or used + asked <= allowed:
         return
     frees_at = _frees_at(entries(), used + asked - allowed, span)
-    raise limit.refusal(allowed, used, asked, frees_at, is_passing=frees_at is not None)
+    raise limit.refusal(allowed, used, asked, frees_at, is_passing=frees_at is not None, set_aside=set_aside())
 
 
 def _frees_at(entries: Sequence[tuple[float, int]], excess: int, span: float) -> float | None:

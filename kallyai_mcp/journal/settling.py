@@ -32,6 +32,9 @@ _NEXT: Mapping[State, frozenset[State]] = {
 _DAY = 86_400.0
 _MOST = 500
 
+CHARGED = "charged"
+"""What a receipt says where only now it is known what a done act has cost."""
+
 DIED_PREPARED = "the process that had prepared it ended before anything was sent"
 UNBEGUN = "the connection to the database broke while it was recorded, so that it was not sent"
 DIED_SENT = "the process that had sent it ended before the answer came"
@@ -97,24 +100,54 @@ def settle(
         note=note,
     )
     act = act_of(_require(tx, account, identifier), tx.path)
-    receipts.append(
-        tx,
-        account,
-        Note(
-            tool=act.draft.tool,
-            digest=act.draft.digest,
-            outcome=str(state),
-            consent=act.draft.consent,
-            approval_mode=approval_mode or row["approval_mode"],
-            act=act.id,
-            mandate=act.draft.mandate,
-            destination=act.draft.masked,
-            charged=act.charged,
-            correlation_id=act.correlation_id,
-            error=error,
-        ),
-    )
+    _append(tx, account, act, str(state), approval_mode or row["approval_mode"], error)
     return act
+
+
+def charge(
+    tx: Transaction,
+    account: str,
+    identifier: str,
+    *,
+    answer: Mapping[str, Any],
+    charged: float | None,
+    approval_mode: str = "",
+) -> Act:
+    """Write down what an act has brought and cost that was known to be done before it was over, with a receipt.
+
+    One whose charge is known already, or that is not done, is left as it is.
+
+    Raises:
+        ActRefused: The account has no such act ("journal_unusable").
+    """
+    row = _require(tx, account, identifier)
+    before = act_of(row, tx.path)
+    if before.state is not State.DONE or before.charged is not None:
+        return before
+    acts.mark_charged(tx, account, identifier, answer, charged)
+    act = act_of(_require(tx, account, identifier), tx.path)
+    if act.charged is not None:
+        _append(tx, account, act, CHARGED, approval_mode or row["approval_mode"])
+    return act
+
+
+def _append(
+    tx: Transaction, account: str, act: Act, outcome: str, approval_mode: str, error: str | None = None
+) -> None:
+    note = Note(
+        tool=act.draft.tool,
+        digest=act.draft.digest,
+        outcome=outcome,
+        consent=act.draft.consent,
+        approval_mode=approval_mode,
+        act=act.id,
+        mandate=act.draft.mandate,
+        destination=act.draft.masked,
+        charged=act.charged,
+        correlation_id=act.correlation_id,
+        error=error,
+    )
+    receipts.append(tx, account, note)
 
 
 def settle_orphan(tx: Transaction, account: str, row: Row, approval_mode: str = "") -> Act:

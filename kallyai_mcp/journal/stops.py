@@ -50,9 +50,14 @@ def find(tx: Transaction, account: str) -> Stopped | None:
 
 
 def refusal(stopped: Stopped, act: str | None = None, outcome: str = "not_sent") -> ActRefused:
-    """Make the error of an act that a stop is against."""
+    """Make the error of an act that a stop is against; of one that was under way, the outcome is unknown."""
+    became = (
+        "Nothing was sent."
+        if outcome == "not_sent"
+        else "This one was cut off while it was under way: it may have been done all the same."
+    )
     return ActRefused(
-        f"All acts are stopped (by {stopped.by}).",
+        f"All acts are stopped (by {stopped.by}). {became}",
         code="stopped",
         next_step="Only a person can go on, in a terminal: kallyai-mcp resume. Reading works meanwhile.",
         details={"outcome": outcome} | ({} if act is None else {"act": act}),

@@ -22,11 +22,13 @@ class Way:
         undo: Its declaration.
         tool: Name of the tool.
         arguments: Its arguments; None where one of them is not known.
+        restores: Whether all is as it was before; otherwise it ends what has not happened yet.
     """
 
     undo: Undo
     tool: str
     arguments: dict[str, Any] | None
+    restores: bool
 
 
 def ways(
@@ -46,11 +48,17 @@ def ways(
         before: What the command's subject was before the run.
     """
     known = {"args": args, "answer": answer, "entry": entry or {}, "before": before or {}}
-    return tuple(
-        Way(undo, tool_of(undo.command), _arguments(command, undo, args, known))
-        for undo in chain(command.undo)
-        if not _is_excluded(undo, known)
-    )
+    found: list[Way] = []
+    was_nothing = False
+    for undo in chain(command.undo):
+        if _is_excluded(undo, known):
+            continue
+        if before is not None and _puts_nothing_back(command, undo, args, known):
+            was_nothing = True  # so that ending what there is now leaves all as it was
+            continue
+        arguments = _arguments(command, undo, args, known)
+        found.append(Way(undo, tool_of(undo.command), arguments, undo.restores or was_nothing))
+    return tuple(found)
 
 
 def undo_calls(
@@ -100,13 +108,23 @@ def value_of(source: str, known: Mapping[str, Mapping[str, Any]]) -> Any:
 def _arguments(
     command: Command, undo: Undo, args: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any] | None:
-    puts_back = undo.command == command.name
-    wanted = {
-        name: value_of(source, known)
-        for name, source in undo.arguments.items()
-        if not puts_back or args.get(name) is not None
-    }
+    wanted = {name: value_of(source, known) for name, source in _sources(command, undo, args)}
     return None if None in wanted.values() else wanted
+
+
+def _puts_nothing_back(
+    command: Command, undo: Undo, args: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]
+) -> bool:
+    """Whether an undo is to restore a value where there was none before the run."""
+    return any(
+        source.startswith("before.") and value_of(source, known) is None for _, source in _sources(command, undo, args)
+    )
+
+
+def _sources(command: Command, undo: Undo, args: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the arguments of an undo, each with its source; where a run undoes its like, only those it was given."""
+    puts_back = undo.command == command.name
+    return ((name, source) for name, source in undo.arguments.items() if not puts_back or args.get(name) is not None)
 
 
 def _is_excluded(undo: Undo, known: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -4,7 +4,7 @@ Pure functions over a command's declaration, its arguments and what the caller k
 """
 
 from kallyai_mcp.policy.consent import Allow, Ask, decide
-from kallyai_mcp.policy.destinations import Destination, destinations, of_value
+from kallyai_mcp.policy.destinations import Destination, as_judged, destinations, of_value
 from kallyai_mcp.policy.mandates import Terms, covers, mandate_question, names_all, terms
 from kallyai_mcp.policy.masking import masked
 from kallyai_mcp.policy.question import DESCRIBED, question, still_shows
@@ -18,6 +18,7 @@ __all__ = [
     "Ask",
     "Destination",
     "Terms",
+    "as_judged",
     "check",
     "covers",
     "decide",

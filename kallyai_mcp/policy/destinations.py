@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from kallyai_mcp.model.args import arg_of
 from kallyai_mcp.policy import numbers
-from kallyai_mcp.policy.mails import address_in
+from kallyai_mcp.policy.mails import address_in, is_address
 from kallyai_mcp.policy.mentions import embedded, mentioned
-from kallyai_mcp.policy.spelling import FEWEST_DIGITS, number_in, plain
+from kallyai_mcp.policy.spelling import FEWEST_DIGITS, is_followed, number_in, plain
 from kallyai_mcp.visible import neutral
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kallyai_mcp.model import Args, Command
 
@@ -34,6 +34,7 @@ class Destination:
         shown: The same for people.
         role: Contacted, to be called back, or only mentioned in a text.
         country: Of a number, ISO 3166-1 alpha-2, where it can be told.
+        is_followed: Whether an extension or the like stands after a number, which nobody would dial.
     """
 
     argument: str
@@ -42,6 +43,7 @@ class Destination:
     shown: str
     role: Role
     country: str | None = None
+    is_followed: bool = False
 
 
 _NUMBER_KEY = re.compile(
@@ -77,6 +79,27 @@ def destinations(command: Command, args: Args) -> tuple[Destination, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def as_judged(command: Command, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return arguments with each number or address that names whom a run reaches as it is judged, shown and compared.
+
+    What stands for neither, and an address that is one as it stands, are left as they are.
+    """
+    changed = {
+        name: value
+        for name in command.args.model_fields
+        if arg_of(command.args, name).reaches is not None
+        and isinstance(text := given.get(name), str)
+        and (value := _normal(text)) != text
+    }
+    return {**given, **changed} if changed else given
+
+
+def _normal(text: str) -> str:
+    if number := number_in(text):
+        return number if number.startswith("+") and not is_followed(text) else text
+    return text if is_address(text) else address_in(text) or text
+
+
 def of_value(argument: str, value: object, role: Role) -> Destination | None:
     """Return whom a value stands for that was found by looking something up; None where it stands for nobody."""
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -91,7 +114,7 @@ def _reaching(command: Command) -> bool:
 
 def _within(argument: str, value: Any, role: Role) -> list[Destination]:
     if isinstance(value, str):
-        return [_either(argument, value, role)]
+        return [replace(_either(argument, value, role), is_followed=is_followed(value))]
     if isinstance(value, list):
         return [spot for item in cast("list[Any]", value) for spot in _within(argument, item, role)]
     if isinstance(value, dict):

@@ -23,6 +23,17 @@ def address_in(text: str) -> str | None:
     return (_address(text) or _address(flat)) if "@" in flat else None
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is one address and nothing else, such as a name before it."""
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return False
+    return True
+
+
 def domain_of(address: str) -> str:
     """Return the part after the @."""
     return address.rpartition("@")[2]

@@ -69,6 +69,11 @@ def mentioned(text: str) -> Iterator[str]:
             yield digits
 
 
+def is_emergency_in_words(text: str) -> bool:
+    """Whether a text, which has gone through `plain`, is nothing but an emergency number, also spelled in words."""
+    return re.fullmatch(_MAIN, text.strip(), re.IGNORECASE) is not None
+
+
 def embedded(text: str) -> Iterator[str]:
     """Yield the numbers in international form that stand in a text, which has gone through `plain`."""
     for span in _SPAN.finditer(_unquoted(text)):

@@ -10,7 +10,7 @@ from kallyai_mcp.model.codes import CODES
 from kallyai_mcp.policy import hours, numbers
 from kallyai_mcp.policy.countries import name_of
 from kallyai_mcp.policy.mails import domain_of, is_within
-from kallyai_mcp.policy.mentions import mentioned
+from kallyai_mcp.policy.mentions import is_emergency_in_words, mentioned
 from kallyai_mcp.policy.spelling import plain
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ def check(
 def _check_number(spot: Destination) -> None:
     fault = numbers.fault(spot.value)
     if fault is None:
+        if spot.is_followed:
+            raise _refused(
+                spot,
+                f"The number in {spot.argument} is followed by an extension or by what is to be keyed in.",
+                "Give the number alone; say in the text what is to be asked for or keyed in once somebody answers.",
+            )
         return
     if spot.role == "mentioned":
         raise _refused(spot, f"{spot.argument} names a number that {fault.what}.", fault.next_step, code=fault.code)
@@ -114,7 +120,8 @@ def _check_mail(spot: Destination, safety: Safety) -> None:
 
 def _check_handle(spot: Destination, safety: Safety) -> None:
     flat = plain(spot.value).strip()
-    names_more = "@" in flat[1:] or _DIALLED.search(flat) is not None or next(mentioned(flat), None) is not None
+    names_number = _DIALLED.search(flat) is not None or is_emergency_in_words(flat)
+    names_more = "@" in flat[1:] or names_number or next(mentioned(flat), None) is not None
     if not flat or names_more or not (flat[0].isalpha() or flat[0] in "@_"):
         raise _refused(
             spot,

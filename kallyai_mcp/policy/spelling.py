@@ -69,10 +69,23 @@ def _with_numerals(text: str) -> str:
 
 def number_in(text: str) -> str | None:
     """Return the number that a text is, as `normalise` does; None where the text is something else."""
+    number, _ = _read(text)
+    return number
+
+
+def is_followed(text: str) -> bool:
+    """Whether a text is a number and what is to be keyed in once it has answered, such as an extension."""
+    number, is_all = _read(text)
+    return number is not None and not is_all
+
+
+def _read(text: str) -> tuple[str | None, bool]:
+    """Return the number that a text is, and whether it is all of the text."""
     flat = _with_numerals(plain(text)).strip(_AROUND)
     opened = _SCHEME.match(flat)
+    is_all = True
     if opened:
-        flat, context = _of_uri(flat[opened.end() :])
+        flat, context, is_all = _of_uri(flat[opened.end() :])
         flat = flat.strip(_AROUND)
         if "." in opened[0]:
             context = "+"  # these links take nothing but the digits of an international number
@@ -80,17 +93,17 @@ def number_in(text: str) -> str | None:
             flat = context + flat
     if re.match(r"[*#]", flat):
         codes = re.sub(r"[^\d*#+]", "", flat)
-        return codes if re.search(r"\d", codes) else None
+        return (codes if re.search(r"\d", codes) else None), True
     if not re.match(r"[\d+(\[]", flat) or not re.search(r"\d", flat):
-        return None
-    base = _without_tail(flat)
+        return None, True
+    base, has_tail = _without_tail(flat)
     if not _DIGITS_ONLY.fullmatch(base):
         if not _LETTERED.fullmatch(base):
-            return None
+            return None, True
         base = base.upper().translate(_KEYPAD)
         if base[0] not in "+0" and len(re.sub(r"\D", "", base)) not in _INLAND:
-            return None
-    return _international(base)
+            return None, True
+    return _international(base), is_all and not has_tail
 
 
 def normalise(text: str) -> str:
@@ -102,23 +115,28 @@ def normalise(text: str) -> str:
     return re.sub(r"\D", "", plain(text)) if found is None else found
 
 
-def _of_uri(text: str) -> tuple[str, str]:
-    """Return number and context of a telephone URI (RFC 3966, 3), or the user of one for SIP (RFC 3261, 19.1.6)."""
+def _of_uri(text: str) -> tuple[str, str, bool]:
+    """Return number and context of a telephone URI (RFC 3966, 3), or the user of one for SIP (RFC 3261, 19.1.6).
+
+    The third says whether nothing is to be dialled after it.
+    """
     number, _, parameters = unquote(text).partition(";")
     context = re.search(r"phone-context=(\+[\d.()\-]+)", parameters, re.IGNORECASE)
     number = re.split(r"[@?]", number)[0]
-    return number, context[1] if context else ""
+    has_more = re.search(r"(?:^|;)(?:ext|isub|postd)=", parameters, re.IGNORECASE)
+    return number, context[1] if context else "", has_more is None
 
 
-def _without_tail(flat: str) -> str:
+def _without_tail(flat: str) -> tuple[str, bool]:
+    """Return what stands before pauses and extensions, and whether there are any."""
     for tail in _TAIL.finditer(flat):
         if not _TAIL_REST.fullmatch(flat, tail.start()):
             continue
         base = flat[: tail.start()]
         if len(re.sub(r"\D", "", base)) >= FEWEST_DIGITS:
-            return base
-        return re.sub(r"[^\d+]", "", flat)  # too little before the mark: it parts digits of one number
-    return flat
+            return base, re.search(r"\d", flat[tail.start() :]) is not None
+        return re.sub(r"[^\d+]", "", flat), False  # too little before the mark: it parts digits of one number
+    return flat, False
 
 
 def _international(base: str) -> str:
