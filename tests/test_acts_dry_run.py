@@ -116,3 +116,12 @@ def test_a_dry_run_that_is_neither_true_nor_false_is_refused(recorder: Recorder,
     with pytest.raises(InvalidArguments, match="dry_run"):
         rehearsed(recorder, tmp_path, find("kallyai_calls_make"), arguments)
     assert recorder.requests == []
+
+
+def test_the_request_carries_the_number_that_was_judged(recorder: Recorder, tmp_path: Path) -> None:
+    command = find("kallyai_outreach_create")
+    given = {"description": "Ask for a call back", "target": "tel:+1-202-555-0143", "dry_run": True}
+    told = rehearsed(recorder, tmp_path, command, given)
+    assert told["request"]["body"]["recipient_identifier"] == "+12025550143"
+    refused = rehearsed(recorder, tmp_path, command, given | {"target": "+12025550143,,911"})
+    assert checks(refused)["destination"] is False

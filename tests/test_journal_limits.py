@@ -129,6 +129,22 @@ async def test_credits_of_an_hour_come_back_one_act_after_the_other(tmp_path: Pa
         await begun(journal, a_draft("little", credits=2.0), safety)
 
 
+async def test_what_is_only_set_aside_may_come_back_before_its_time(tmp_path: Path) -> None:
+    limits = replace(ROOMY, max_credits_per_hour=10)
+    async with journal_in(tmp_path) as journal:
+        await in_state(journal, a_draft("done", credits=4.0), State.DONE, charged=3.0)
+        flying = await begun(journal, a_draft("flying", credits=4.0), limits)
+        refusal = await refused(journal.begin(ANN, a_draft("next", credits=4.0), limits))
+        assert limit_of(refusal)[1:4] == (10, 7, 4)
+        assert refusal.details["set_aside"] == 4
+        assert "Of what is in use, 4 are only set aside for acts under way." in refusal.message
+        assert refusal.next_step.startswith("Try again once those under way have ended")
+        dear = await refused(journal.begin(ANN, a_draft("dear", credits=9.0), limits))
+        assert "set_aside" not in dear.details
+        await journal.settle(ANN, flying.id, State.DONE, charged=1.0)
+        await begun(journal, a_draft("next", credits=4.0), limits)
+
+
 async def test_credits_of_a_day_come_back_after_a_day(tmp_path: Path) -> None:
     clock = Clock()
     safety = replace(ROOMY, max_credits_per_day=10.0)

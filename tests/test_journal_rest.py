@@ -27,6 +27,7 @@ from journal_world import (
 )
 
 from kallyai_mcp.errors import ActRefused
+from kallyai_mcp.journal.stops import refusal
 from kallyai_mcp.model.acts import UNDER_WAY, Consent, State
 from kallyai_mcp.model.records import Stopped, Taint
 
@@ -73,6 +74,10 @@ async def test_a_stop_holds_in_every_process_until_it_is_resumed(tmp_path: Path)
             {"tool": "stop", "outcome": "stopped", "agreed": "nobody", "details": {"by": "the tool kallyai_stop"}},
             {"tool": "resume", "outcome": "resumed", "agreed": "nobody"},
         ]
+
+
+def test_what_a_stop_has_cut_off_may_have_been_done() -> None:
+    assert "it may have been done all the same" in refusal(Stopped(NOW, "a terminal"), outcome="unknown").message
 
 
 async def test_a_stop_comes_before_everything_else(tmp_path: Path) -> None:

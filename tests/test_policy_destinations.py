@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from policy_world import COMMANDS, FRIEND, reached, run
 
-from kallyai_mcp.policy import Destination, destinations, masked, of_value
+from kallyai_mcp.policy import Destination, as_judged, destinations, masked, of_value
 from kallyai_mcp.policy.mails import cautions
 
 
@@ -47,6 +47,29 @@ def test_recipient_and_copy_of_a_mail_are_contacts_with_their_domains_as_they_ar
 )
 def test_a_text_that_may_be_either_is_a_number_an_address_or_a_handle(target: str, kind: str, value: str) -> None:
     assert short(reached("reach", target=target, description="Say hello")) == [("target", kind, value, "contact")]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("+12025550143", "+12025550143"),
+        (" tel:+1-202-555-0143 ", "+12025550143"),
+        ("001 (202) 555-0143", "+12025550143"),
+        ("+\uff11\uff12\uff10\uff12\u200b555\u202e0143", "+12025550143"),
+        ("+44 (0)20 7946 0123", "+442079460123"),
+        ("+12025550143,,911", "+12025550143,,911"),
+        ("tel:+12025550143;ext=4", "tel:+12025550143;ext=4"),
+        ("0909 879 0000", "0909 879 0000"),
+        ("Jo Doe <jo@example.com>", "jo@example.com"),
+        ("jo\uff20example.com", "jo@example.com"),
+        ("mailto:jo@example.com", "jo@example.com"),
+        ("Jo@Example.com", "Jo@Example.com"),
+        ("@marta", "@marta"),
+    ],
+)
+def test_an_act_goes_to_the_number_or_address_that_is_judged(given: str, sent: str) -> None:
+    arguments = {"target": given, "description": given}
+    assert as_judged(COMMANDS["reach"], arguments) == {"target": sent, "description": given}
 
 
 def test_each_entry_of_a_list_counts() -> None:

@@ -50,6 +50,20 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("tail", [",,911", ";postd=911", " ext. 12", "p9", " x 4", "#123", "; 1", "w22#"])
+@pytest.mark.parametrize("number", ["+12025550143", "tel:+1-202-555-0143", "001 202 555 0143"])
+def test_what_would_be_keyed_in_after_a_number_is_refused_and_not_dropped(number: str, tail: str) -> None:
+    found = refusal("reach", target=number + tail, description="Hello")
+    assert code(found) == "destination_refused"
+    assert "followed by an extension" in str(found)
+    assert refusal("reach", target=number, description=number + tail) is None
+
+
+@pytest.mark.parametrize("words", ["nine one one", "Nine-Eleven", "one one two", "nueve once", "triple zero"])
+def test_an_emergency_number_in_words_is_no_handle(words: str) -> None:
+    assert code(refusal("reach", target=words, description="Hello")) == "destination_refused"
+
+
 @pytest.mark.parametrize("number", BAD)
 def test_a_number_that_is_never_dialled_is_refused_as_contact_as_callback_and_in_an_object(number: str) -> None:
     assert code(refusal("ring", phone=number, task="Hello")) == BAD[number]

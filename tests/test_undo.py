@@ -11,6 +11,7 @@ from act_cases import CASES, Arguments, Run, command_of, look, run
 from sandbox_api import SandboxApi, open_sandbox
 
 from kallyai_mcp.catalog import all_commands, by_tool
+from kallyai_mcp.engine.naming import everything, undo_sentence
 from kallyai_mcp.model import Undo
 from kallyai_mcp.model.undoing import Way, chain, tool_of, undo_call, undo_calls, value_of, ways
 
@@ -173,6 +174,28 @@ async def test_a_forwarding_is_put_back_to_where_it_went(api: SandboxApi) -> Non
 
 
 @pytest.mark.anyio
+async def test_a_forwarding_where_there_was_none_is_taken_away(api: SandboxApi) -> None:
+    command, arguments = command_of("phone forwarding"), await CASES["phone forwarding"](api)
+    subject, before = await seen_before(api, command, arguments), state(api)
+    assert subject is not None
+    assert subject["forwarding_number"] is None
+    answer = await run(api, "phone forwarding", arguments)
+    assert [(way.tool, way.restores) for way in ways(command, arguments, answer, None, subject)] == [
+        ("kallyai_phone_remove_forwarding", True)
+    ]
+    await take_back(api, command, arguments, answer, subject)
+    assert state(api) == before
+
+
+def test_what_was_not_there_is_not_put_back() -> None:
+    number = {"phone_number_id": "pn_1"}
+    nothing = {"id": "pn_1", "forwarding_number": None, "caller_id_name": None}
+    for name, arguments in {"remove-forwarding": number, "caller-id": number | {"name": "Sam"}}.items():
+        assert ways(command_of(f"phone {name}"), arguments, {}, None, nothing) == ()
+        assert ways(command_of(f"phone {name}"), arguments, {}, None, None)[0].arguments is None
+
+
+@pytest.mark.anyio
 async def test_a_booking_that_can_no_longer_be_undone_is_called_off(api: SandboxApi) -> None:
     command, arguments = command_of("actions booking create"), {"type": "hotel", "date": "2026-03-06"}
     answer = await run(api, "actions booking create", arguments)
@@ -227,6 +250,15 @@ def test_a_way_whose_arguments_are_not_known_is_shown_without_them() -> None:
         {"action_id": "a_1"},
     )
     assert ways(ride, {}, {}, {"id": "a_1", "undoable": False}) == ()
+
+
+def test_before_a_run_it_is_told_how_it_would_be_taken_back() -> None:
+    command, arguments = command_of("phone forwarding"), {"phone_number_id": "pn_1", "target": "+12025550143"}
+    for before, tool in ((None, "forwarding"), ("+12025550191", "forwarding"), ("", "remove_forwarding")):
+        subject = None if before is None else {"id": "pn_1", "forwarding_number": before or None}
+        told = undo_sentence(command, everything, arguments, subject)
+        assert told == f"It can be undone with kallyai_phone_{tool} until it is changed again."
+    assert undo_sentence(command_of("actions email approve"), everything) == "It cannot be undone."
 
 
 def test_a_run_that_stays_has_no_way_back() -> None:

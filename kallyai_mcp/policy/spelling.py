@@ -123,7 +123,7 @@ def _of_uri(text: str) -> tuple[str, str, bool]:
     number, _, parameters = unquote(text).partition(";")
     context = re.search(r"phone-context=(\+[\d.()\-]+)", parameters, re.IGNORECASE)
     number = re.split(r"[@?]", number)[0]
-    has_more = re.search(r"(?:^|;)(?:ext|isub|postd)=", parameters, re.IGNORECASE)
+    has_more = re.search(r"(?:^|;)(?:(?:ext|isub|postd)=|[^=;]*\d[^=;]*(?:;|$))", parameters, re.IGNORECASE)
     return number, context[1] if context else "", has_more is None
 
 
