@@ -148,6 +148,8 @@ class Faulty(httpx2.AsyncBaseTransport):
             case "cut after":
                 await self._passed(request)
                 raise httpx2.ReadError("made up")
+            case "empty":
+                return httpx2.Response((await self._passed(request)).status_code)
             case "silent before":
                 pass
             case _:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from histories import Process
 
+    from kallyai_mcp.engine.result import Result
     from kallyai_mcp.model.records import Act
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +118,28 @@ async def test_another_one_is_not_done_where_the_first_is_found_after_all(life: 
     assert len(life.world.all("call", to=arguments["phone"])) == 1
     with pytest.raises(ApprovalRequired):  # now they know
         await process.engine.run(find(tool), again)
+
+
+@pytest.mark.parametrize(("fault", "outcome"), [("cut before", "unknown"), ("cut after", "done")])
+async def test_another_one_whose_answer_was_lost_is_not_taken_for_the_first_that_was_answered_without_a_word(
+    life: Life, fault: str, outcome: str
+) -> None:
+    process = life.process("one")
+    tool, arguments = INTENTS["mail"]
+
+    async def meets(fault: str, **options: Any) -> Result:
+        with pytest.raises(ApprovalRequired) as asked:
+            await process.engine.run(find(tool), arguments | options)
+        await agree(life, process, asked.value)
+        process.wire.faults = [fault]
+        return await process.engine.run(find(tool), arguments | options)
+
+    first = await meets("empty")
+    with pytest.raises(TransportError):
+        await meets(fault, repeat_of=first.structured["_act"]["id"])
+    await process.parts.settler.look_all()
+    acts = await process.journal.acts(life.owner.key, limit=None)
+    assert [str(act.state) for act in acts] == [outcome, "done"]
 
 
 async def test_consent_to_another_one_holds_for_no_other_repeat_and_not_once_the_first_is_known_to_be_done(

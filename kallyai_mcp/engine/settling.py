@@ -147,8 +147,10 @@ class Settler:
             return await self._charge(act, command, entries(look, answer))
         since = None if self._is_sandbox() else moment_of(act)
         claimed = set[str]() if _names_it(look) else await self._claimed(act)
-        sight = see(look, answer, act.draft.arguments, since, is_other=lambda entry: bool(claimed & ids_of(entry)))
-        if sight.entry is not None and sight.happened and await self._may_be_anothers(act, look, sight.entry):
+        free = [entry for entry in entries(look, answer) if not claimed & ids_of(entry)]
+        sight = see(look, answer, act.draft.arguments, since, is_other=lambda entry: entry not in free)
+        fitting = [entry for entry in free if judge(look, entry, act.draft.arguments, since)]
+        if sight.happened and fitting and await self._may_be_anothers(act, look, fitting):
             return act
         if sight.happened:
             found = set[str]() if _names_it(look) else ids_of(sight.entry or {})
@@ -181,16 +183,27 @@ class Settler:
             self._account, act.id, state, approval_mode=self._mode, unless=unless, **facts
         )
 
-    async def _may_be_anothers(self, act: Act, look: Look, entry: Mapping[str, Any]) -> bool:
-        """Whether an entry fits another act as well, of which nobody knows either: then it says nothing of this one."""
+    async def _may_be_anothers(self, act: Act, look: Look, fitting: list[Entry]) -> bool:
+        """Whether what was found fits other acts as well, so that it says nothing of this one.
+
+        That is so of those of which nobody knows either, and of those that were done without a word by which their own
+        entry could be told: as many of the entries are theirs.
+        """
         since = (act.sent or act.created) - _DAY
-        others = await self._journal.acts(self._account, states=_OPEN, since=since, limit=500)
-        return any(
-            other.draft.digest != act.draft.digest
+        listed = await self._journal.acts(self._account, states=_OPEN | {State.DONE}, since=since, limit=500)
+        others = [
+            other
+            for other in listed
+            if other.id != act.id
             and other.draft.tool == act.draft.tool
-            and judge(look, entry, other.draft.arguments, None if self._is_sandbox() else moment_of(other))
-            for other in others
-        )
+            and judge(look, fitting[0], other.draft.arguments, None if self._is_sandbox() else moment_of(other))
+        ]
+        if any(other.state in _OPEN and other.draft.digest != act.draft.digest for other in others):
+            return True
+        if _names_it(look):
+            return False
+        unnamed = [other for other in others if other.state is State.DONE and not ids_of(other.answer or {})]
+        return len(unnamed) >= len(fitting)
 
     async def _claimed(self, act: Act) -> set[str]:
         """Identifiers that belong to other acts: two equal ones must not be taken for each other."""
