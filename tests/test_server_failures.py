@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult
 
-READ: tuple[str, dict[str, Any]] = ("kallyai_credits_history", {})
-"""Nothing that the server itself wants to know, so that the requests are those of the test."""
-
+READ: tuple[str, dict[str, Any]] = ("kallyai_credits_history", {})  # nothing that the server itself wants to know
 WRITE = ("kallyai_actions_errand", {"description": "Have the blue coat mended and bring it home"})
 CALL = ("kallyai_calls_make", {"phone": "+12025550143", "task": "Ask until when the kitchen is open"})
 ESTIMATE = "kallyai_budget_estimate"
