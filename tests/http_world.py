@@ -170,6 +170,18 @@ class Web:
         given["_meta"] = envelope(agrees=agrees) | meta
         return self.send("POST", PATH, self.headers(*about, *more), encoded(1, method, given))
 
+    def modern_stream(self, method: str, params: Mapping[str, Any]) -> HTTPConnection:
+        """Send a request of 2026-07-28 whose answer is a stream, and leave it open."""
+        connection = self.client()
+        body = encoded(1, method, {**params, "_meta": envelope()})
+        about = [("MCP-Protocol-Version", MODERN), ("Mcp-Method", method), ("Content-Length", str(len(body)))]
+        connection.putrequest("POST", PATH, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers(*about):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        assert connection.getresponse().status == 200
+        return connection
+
     def run(self, name: str, arguments: Mapping[str, Any] | None = None, *, agrees: bool = False) -> dict[str, Any]:
         """Run a tool in a request of 2026-07-28 and return its result."""
         answer = self.modern("tools/call", {"name": name, "arguments": dict(arguments or {})}, agrees=agrees)

@@ -226,15 +226,17 @@ def test_a_name_that_was_added_is_one_of_the_server(plain: Web) -> None:
     assert plain.send("POST", PATH, headers, call()).status == 200
 
 
+@pytest.mark.parametrize("flag", ["--host", "--metrics-host"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])  # noqa: S104 - it must not be listened on
-def test_other_addresses_than_this_machines_are_not_listened_on(tmp_path: Path, host: str) -> None:
-    command = [sys.executable, "-m", "kallyai_mcp", "serve", "--transport", "http", "--host", host, "--port", "0"]
+def test_other_addresses_than_this_machines_are_not_listened_on(tmp_path: Path, host: str, flag: str) -> None:
+    command = [sys.executable, "-m", "kallyai_mcp", "serve", "--transport", "http", flag, host, "--port", "0"]
+    command += ["--metrics-port", "0"] if flag == "--metrics-host" else []
     done = subprocess.run(  # noqa: S603 - this interpreter, and code of these tests
         command, env=environment(tmp_path, ORIGIN), capture_output=True, text=True, timeout=START, check=False
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "--host" in done.stderr
+    assert f"out {flag}" in done.stderr
 
 
 def test_the_token_is_random_private_kept_and_shown_once(tmp_path: Path, recorder: Recorder) -> None:

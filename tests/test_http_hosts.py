@@ -292,3 +292,73 @@ def test_a_replica_without_sessions_serves_older_hosts_request_by_request(tmp_pa
         assert got.events()[-1]["result"]["isError"] is False
         assert "mcp-session-id" not in got.headers
         assert [made.send(method, PATH, made.headers()).status for method in ("GET", "DELETE")] == [405, 405]
+
+
+def batch(*messages: dict[str, Any]) -> bytes:
+    """Return several messages as one body."""
+    return json.dumps([{"jsonrpc": "2.0"} | each for each in messages]).encode()
+
+
+def test_a_batch_is_answered_one_by_one_in_one_stream(server: Web, recorder: Recorder) -> None:
+    """JSON-RPC 2.0, 6; MCP 2025-03-26, Streamable HTTP."""
+    session = Session(server, "2025-03-26")
+    recorder.answers(answer({"goals": []}))
+    headers = [(name, value) for name, value in session.headers() if name.lower() != "mcp-protocol-version"]
+    run: dict[str, Any] = {"id": "r", "method": "tools/call", "params": {"name": READ, "arguments": {}}}
+    several = batch({"id": 1, "method": "ping"}, {"method": "notifications/cancelled"}, {"id": []}, run)
+    got = server.send("POST", PATH, headers, several)
+    assert got.status == 200
+    assert [each["id"] for each in got.events()] == [1, None, "r"]
+    assert got.events()[1]["error"] == {"code": -32600, "message": "Invalid Request"}
+    assert got.events()[2]["result"]["structuredContent"] == GOALS
+
+
+def test_a_batch_of_notifications_is_taken(server: Web) -> None:
+    session = Session(server, "2025-03-26")
+    got = server.send("POST", PATH, session.headers(), batch({"method": "notifications/cancelled", "params": {}}))
+    assert (got.status, got.body) == (202, b"")
+
+
+def test_a_batch_of_an_unknown_session_is_refused_as_a_whole(server: Web) -> None:
+    headers = server.headers(("Mcp-Session-Id", "of-nobody"))
+    got = server.send("POST", PATH, headers, batch({"id": 1, "method": "ping"}, {"id": 2, "method": "ping"}))
+    assert got.status == 404
+    assert got.json()["error"]["message"] == "Session not found"
+
+
+def test_a_session_does_not_begin_within_a_batch(server: Web) -> None:
+    params = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "h", "version": "1"}}
+    got = server.send("POST", PATH, server.headers(), batch({"id": 1, "method": "initialize", "params": params}))
+    assert "mcp-session-id" not in got.headers
+    assert got.events()[0]["error"]["code"] == -32600
+
+
+def test_a_host_that_leaves_a_batch_has_no_more_of_it_run(server: Web, recorder: Recorder) -> None:
+    session = Session(server, "2025-03-26")
+    recorder.answers(HELD)
+    run: dict[str, Any] = {"method": "tools/call", "params": {"name": READ, "arguments": {}}}
+    connection = server.client()
+    connection.putrequest("POST", PATH, skip_host=True, skip_accept_encoding=True)
+    body = batch({"id": 1} | run, {"id": 2} | run)
+    for name, value in [*session.headers(), ("Content-Length", str(len(body)))]:
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    recorder.wait_requests(1)
+    connection.close()
+    recorder.release()
+    session.ask(3, "ping")
+    assert len(recorder.requests) == 1
+
+
+@pytest.mark.parametrize("version", ["2025-03-26", "2025-11-25"])
+@pytest.mark.parametrize("body", [b"null", b"{}", b"7", b'{"id":1}', b"[]"])
+def test_what_is_no_message_is_told_so(server: Web, version: str, body: bytes) -> None:
+    got = server.send("POST", PATH, Session(server, version).headers(), body)
+    assert got.status == 400
+    assert got.json()["error"] == {"code": -32600, "message": "Invalid Request"}
+
+
+def test_later_versions_have_no_batches(server: Web) -> None:
+    session = Session(server, "2025-06-18")
+    got = server.send("POST", PATH, session.headers(), batch({"id": 1, "method": "ping"}))
+    assert got.status == 400

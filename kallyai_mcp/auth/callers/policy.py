@@ -47,7 +47,7 @@ class Policy:
         if not self.audiences & frozenset(_words(claims.get("aud"), split=False)):
             raise TokenRefused("it was issued for another resource")
         if "cnf" in claims:
-            raise TokenRefused("it is bound to a key, and was sent as a bearer token")
+            raise TokenRefused("it is bound to a key, and came without a proof of it")
         expires = _moment(claims, "exp")
         if expires is None:
             expires = endless

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from kallyai_mcp.server.http.batch import INVALID, Batch, is_message
 from kallyai_mcp.server.http.connections import KEY
 from kallyai_mcp.server.http.fence import refuse
 from kallyai_mcp.server.http.modern import Modern
@@ -31,6 +32,9 @@ MOST_SESSIONS = 1_000
 
 LONGEST_SESSION = 30 * 60.0
 """Seconds for which a session is kept that nobody uses."""
+
+BATCHES = b"2025-03-26"
+"""The version that has batches; its hosts name no version in a header, which came with the next one."""
 
 _HANDSHAKE = {version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS}
 _JSON = (b"application/json", b"application/json;charset=utf-8")
@@ -92,10 +96,31 @@ class Endpoint:
             return None
         if is_modern:
             return await self._modern.answer(scope, body, receive, send)
-        return await self._legacy(session or b"", body, scope, receive, send)
+        batches = version is None or version == BATCHES
+        return await self._legacy(session or b"", batches, body, scope, receive, send)
 
-    async def _legacy(self, session: bytes, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        number = request_id(body)
+    async def _legacy(
+        self, session: bytes, batches: bool, body: bytes, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        try:
+            value: Any = json.loads(body)
+        except (ValueError, RecursionError):
+            return await self._manager.handle_request(scope, replaying(body, receive), send)  # which says where it ends
+        several = cast("list[Any]", value) if batches and isinstance(value, list) else []
+        if several:
+
+            async def alone(part: bytes, receive: Receive, send: Send) -> None:
+                await self._single(session, json.loads(part), part, scope, receive, send)
+
+            return await Batch(alone, receive, send).answer(several)
+        if not is_message(cast("object", value)):
+            return await refuse(send, 400, INVALID)
+        return await self._single(session, value, body, scope, receive, send)
+
+    async def _single(
+        self, session: bytes, value: Any, body: bytes, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        number = request_id(value)
         if number is None or not session:
             return await self._manager.handle_request(scope, replaying(body, receive), send)
         key = (session, number)
@@ -165,15 +190,9 @@ def replaying(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def request_id(body: bytes) -> str | None:
-    """Return the id of the request in a body, as the SDK tells ids apart; None where there is no request."""
-    try:
-        value: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    fields = cast("dict[str, Any]", value)
+def request_id(message: Any) -> str | None:
+    """Return the id of a request, as the SDK tells ids apart; None where it is no request."""
+    fields = cast("dict[str, Any]", message)
     number = fields.get("id")
     return str(number) if isinstance(number, int | str) and "method" in fields else None
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 HEADERS = [("cross-origin-resource-policy", "same-origin"), ("x-content-type-options", "nosniff")]
 """Part of every answer: no page of another origin may embed one, or read it as what it is not."""
@@ -36,7 +36,9 @@ class Listener:
     """
 
     def __init__(self, app: ASGIApp, connections: Connections) -> None:
-        self._config = quiet(app, Connection, headers=HEADERS)
+        self._app = app
+        self._is_closing = False
+        self._config = quiet(self._serve, Connection, headers=HEADERS)
         self._state = ServerState()
         self._servers: list[asyncio.Server] = []
         self._looking: asyncio.Task[None] | None = None
@@ -61,6 +63,7 @@ class Listener:
 
     async def close(self) -> None:
         """Cut every connection and end every request."""
+        self._is_closing = True
         self.stop_listening()
         for connection in list(self.connections.all):
             connection.transport.abort()
@@ -69,6 +72,13 @@ class Listener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._is_closing:  # else uvicorn would log each stream that was open as a failure
+                raise
 
     def _connection(self) -> Connection:
         return Connection(self._config, self._state, self.connections)

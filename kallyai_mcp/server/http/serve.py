@@ -16,7 +16,7 @@ from kallyai_mcp.server.http.application import Application
 from kallyai_mcp.server.http.connections import Connections
 from kallyai_mcp.server.http.listener import Listener
 from kallyai_mcp.server.http.runs import Runs
-from kallyai_mcp.server.http.sockets import bind, bind_unix, bound_to, place, remove_unix
+from kallyai_mcp.server.http.sockets import WHY_NO_METRICS, bind, bind_unix, bound_to, place, remove_unix
 from kallyai_mcp.server.http.telemetry import made
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ async def serve_http(
     server.middleware.insert(0, runs)
     connections = Connections(options.max_connections, options.max_connections_per_client)
     application = Application(server, options, access, bound, problems=problems, stateless=stateless)
-    figures, telemetry = _watch(options, tools, runs, connections, observer)
+    figures, telemetry = _watch(options, access.for_strangers, tools, runs, connections, observer)
     listener = Listener(application if figures is None else figures[0].counting(application), connections)
     quiet_server_logs()
     with _signals() as signalled:
@@ -117,6 +117,7 @@ async def serve_http(
 
 def _watch(
     options: Serving,
+    for_strangers: bool,
     tools: Collection[str],
     runs: Runs,
     connections: Connections,
@@ -132,7 +133,9 @@ def _watch(
         metrics = observer.metrics = Metrics(lambda: len(connections.all))
         runs.watches.append(metrics)
         by = ("--metrics-host", "--metrics-port")
-        scraped, _ = bind(options.metrics_host, options.metrics_port, for_strangers=True, set_by=by)
+        scraped, _ = bind(
+            options.metrics_host, options.metrics_port, for_strangers=for_strangers, set_by=by, why_not=WHY_NO_METRICS
+        )
         figures = metrics, Listener(metrics.page, Connections(MOST_SCRAPERS, MOST_SCRAPERS)), scraped
     observer.telemetry = telemetry = made(os.environ, tools)
     if telemetry is not None:

@@ -24,8 +24,28 @@ KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 """Seconds and tries until a silent connection is found to be dead."""
 
 
+WHY_NOT = (
+    "where one token for everybody is not enough: whoever gets hold of it phones and spends in your name. Nothing is "
+    "served.",
+    "Leave out --host to serve this machine alone, and reach it through a tunnel (ssh -L); or serve people who sign in "
+    "one by one with --organisation.",
+)
+"""Why hosts are not served beyond this machine, and what to do."""
+
+WHY_NO_METRICS = (
+    "where nothing would keep strangers from the metrics of a server that is yours alone. Nothing is served.",
+    "Leave out --metrics-host; whoever collects metrics elsewhere reaches them through a tunnel (ssh -L).",
+)
+"""The same of metrics."""
+
+
 def bind(
-    host: str, port: int, *, for_strangers: bool, set_by: tuple[str, str] = ("--host", "--port")
+    host: str,
+    port: int,
+    *,
+    for_strangers: bool,
+    set_by: tuple[str, str] = ("--host", "--port"),
+    why_not: tuple[str, str] = WHY_NOT,
 ) -> tuple[list[socket.socket], int]:
     """Return sockets for every address of a host, and the port.
 
@@ -34,6 +54,7 @@ def bind(
         port: Port; 0 takes a free one.
         for_strangers: Whether addresses beyond this machine may be listened on.
         set_by: The settings of the two, for errors.
+        why_not: What is said where they may not: why, and what to do.
 
     Raises:
         InvalidSettings: They may not, or the system does not give the port.
@@ -46,12 +67,7 @@ def bind(
         ) from None
     addresses = list(dict.fromkeys((family, address[0]) for family, _, _, _, address in found))
     if not for_strangers and not all(is_loopback(str(address).partition("%")[0]) for _, address in addresses):
-        raise InvalidSettings(
-            f"{host} can be reached from other machines, where one token for everybody is not enough: whoever gets "
-            "hold of it phones and spends in your name. Nothing is served.",
-            next_step="Leave out --host to serve this machine alone, and reach it through a tunnel (ssh -L); or serve "
-            "people who sign in one by one with --organisation.",
-        )
+        raise InvalidSettings(f"{host} can be reached from other machines, {why_not[0]}", next_step=why_not[1])
     opened: list[socket.socket] = []
     try:
         for family, address in addresses:
@@ -76,7 +92,7 @@ def bind_unix(path: Path) -> socket.socket:
     if sys.platform == "win32":
         raise InvalidSettings("There are no Unix sockets on this system.", next_step="Leave out --uds.")
     try:
-        require_folder(path.parent)
+        _require_own_folder(path)
         _remove_stale(path)
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
@@ -100,6 +116,16 @@ def bind_unix(path: Path) -> socket.socket:
             next_step="Choose another --uds, in a folder of your own.",
         ) from None
     return made
+
+
+def _require_own_folder(path: Path) -> None:
+    try:
+        require_folder(path.parent)
+    except InvalidSettings:
+        raise InvalidSettings(
+            f"{path.parent} must be a folder of your own, to which nobody else may write.",
+            next_step=f"Run: chmod go-w {path.parent}.",
+        ) from None
 
 
 def place(path: Path) -> tuple[int, int] | None:

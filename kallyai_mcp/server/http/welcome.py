@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,8 @@ def _lines(options: Serving, bound: Bound, folder: Path, token: str | None, show
     if bound.uds is not None:
         yield f"Serving MCP on the Unix socket {bound.uds}, for this user alone."
         for path in _paths(options):
-            yield f"  curl --unix-socket {bound.uds} http://localhost{path}"
+            yield f"Hosts that know Unix sockets reach it at http://localhost{path} there."
+        yield f"Whether it can serve: curl --unix-socket {shlex.quote(str(bound.uds))} http://localhost{READY_PATH}"
         return
     origin = f"http://{f'[{bound.host}]' if ':' in bound.host else bound.host}:{bound.port}"
     for path in _paths(options):

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from kallyai_mcp.auth.callers.policy import LEEWAY
 from kallyai_mcp.auth.callers.principal import Caller, TokenRefused
 from kallyai_mcp.errors import KallyError
+from kallyai_mcp.server.http.endpoint import LARGEST_BODY
 from kallyai_mcp.server.organisation.challenge import WELL_KNOWN, Challenges
 
 if TYPE_CHECKING:
@@ -44,9 +45,6 @@ ENDPOINTS = ("/mcp", "/sse")
 
 VISITED = ("/link/", "/approve/", "/people/")
 """Beginnings of the paths of pages that people open in a browser, coming from their assistant or from the provider."""
-
-LARGEST_LOOK = 4 * 1024 * 1024
-"""Bytes of a request that is read to find out what it calls; no larger one is taken by whoever reads it next."""
 
 _BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)", re.ASCII)
 """RFC 6750, 2.1; the name of the scheme in upper or lower case (RFC 9110, 11.1)."""
@@ -260,7 +258,7 @@ async def _read_ahead(receive: Receive) -> tuple[bytes, Receive]:
         message = await receive()
         messages.append(message)
         size += len(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False) or size > LARGEST_LOOK:
+        if message["type"] != "http.request" or not message.get("more_body", False) or size > LARGEST_BODY:
             break
     body = b"".join(message.get("body", b"") for message in messages)
 
