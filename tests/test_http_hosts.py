@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
@@ -294,6 +295,27 @@ def test_a_replica_without_sessions_serves_older_hosts_request_by_request(tmp_pa
         assert [made.send(method, PATH, made.headers()).status for method in ("GET", "DELETE")] == [405, 405]
 
 
+FEW = (
+    "import kallyai_mcp.server.http.endpoint as endpoint; endpoint.MOST_SESSIONS = 3; "
+    "from kallyai_mcp.__main__ import main; raise SystemExit(main())"
+)
+"""A server that keeps few sessions."""
+
+
+def test_the_session_unused_the_longest_makes_room(tmp_path: Path, recorder: Recorder) -> None:
+    with web(tmp_path, recorder.origin, command=("-c", FEW)) as made:
+        first = Session(made, "2025-11-25")
+        stream, _ = made.opened(PATH, first.headers())
+        second, third = Session(made, "2025-06-18"), Session(made, "2025-03-26")
+        assert second.ask(1, "ping").status == 200
+        others = [Session(made, "2025-11-25") for _ in range(8)]
+        assert first.ask(1, "ping").status == 200  # it has a stream open
+        assert third.ask(1, "ping").status == 404
+        assert second.ask(2, "ping").status == 404
+        assert others[-1].ask(1, "ping").status == 200
+        stream.close()
+
+
 def batch(*messages: dict[str, Any]) -> bytes:
     """Return several messages as one body."""
     return json.dumps([{"jsonrpc": "2.0"} | each for each in messages]).encode()
@@ -347,6 +369,7 @@ def test_a_host_that_leaves_a_batch_has_no_more_of_it_run(server: Web, recorder:
     connection.close()
     recorder.release()
     session.ask(3, "ping")
+    time.sleep(0.5)  # in which the next one would begin
     assert len(recorder.requests) == 1
 
 

@@ -14,6 +14,7 @@ from kallyai_mcp.server.http.connections import KEY
 from kallyai_mcp.server.http.fence import refuse
 from kallyai_mcp.server.http.modern import Modern
 from kallyai_mcp.server.http.runs import DUPLICATE
+from kallyai_mcp.server.http.sessions import Sessions
 from kallyai_mcp.server.streams import ESCAPED, mended
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ LARGEST_BODY = 1024 * 1024
 """Bytes of a request's body."""
 
 MOST_SESSIONS = 1_000
-"""Sessions of hosts of handshake versions."""
+"""Sessions of hosts of handshake versions that are kept while nobody uses them."""
 
 LONGEST_SESSION = 30 * 60.0
 """Seconds for which a session is kept that nobody uses."""
@@ -61,9 +62,10 @@ class Endpoint:
             server,
             stateless=stateless,
             session_idle_timeout=LONGEST_SESSION,
-            max_sessions=MOST_SESSIONS,
+            max_sessions=2 * MOST_SESSIONS,
             max_request_body_size=LARGEST_BODY,
         )
+        self._sessions = Sessions(self._manager, MOST_SESSIONS)
 
     @asynccontextmanager
     async def living(self) -> AsyncGenerator[None]:
@@ -85,7 +87,7 @@ class Endpoint:
         if scope["method"] != "POST":
             if is_modern or self._stateless:
                 return await refuse(send, 405, "Only POST is served here.", (b"allow", b"POST"))
-            return await self._manager.handle_request(scope, receive, send)
+            return await self._sessions.serve(session or b"", scope, receive, send)
         if not is_json(kind):
             return await refuse(send, 415, "The Content-Type must be application/json.")
         try:
@@ -105,7 +107,7 @@ class Endpoint:
         try:
             value: Any = json.loads(body)
         except (ValueError, RecursionError):
-            return await self._manager.handle_request(scope, replaying(body, receive), send)  # which says where it ends
+            return await self._sessions.serve(session, scope, replaying(body, receive), send)  # it says where it ends
         several = cast("list[Any]", value) if batches and isinstance(value, list) else []
         if several:
 
@@ -122,13 +124,13 @@ class Endpoint:
     ) -> None:
         number = request_id(value)
         if number is None or not session:
-            return await self._manager.handle_request(scope, replaying(body, receive), send)
+            return await self._sessions.serve(session, scope, replaying(body, receive), send)
         key = (session, number)
         if key in self._under_way:
             return await refuse(send, 400, DUPLICATE)
         self._under_way.add(key)
         try:
-            return await self._manager.handle_request(scope, replaying(body, receive), send)
+            return await self._sessions.serve(session, scope, replaying(body, receive), send)
         finally:
             self._under_way.discard(key)
 
