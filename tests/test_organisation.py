@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 import re
 import signal
+import sqlite3
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -281,6 +282,27 @@ async def test_in_a_sandbox_everybody_has_an_account_of_their_own(idp: TestProvi
                     assert not done["isError"], done
         assert left["ann"] == left["bob"]
         assert len(origins) == 2
+
+
+async def test_whose_tokens_do_not_open_links_anew(idp: TestProvider, tmp_path: Path) -> None:
+    more = {"KALLYAI_SANDBOX": "1"}
+    with organisation(tmp_path, None, replicas=1, idp=idp, api="https://api.kallyai.com", more=more) as us:
+        await us.link("ann", "bob")
+        with closing(sqlite3.connect(tmp_path / "state" / "acts.db", isolation_level=None)) as file:
+            others = "(SELECT sealed FROM token WHERE account = ?)"
+            swap = f"UPDATE token SET sealed = {others} WHERE account = ?"  # noqa: S608 - two constants
+            file.execute(swap, (us.principal("bob").key, us.principal("ann").key))
+        async with Host(us, us.token("ann")) as host, httpx2.AsyncClient() as kallyai:
+            refused = await host.call(0, BALANCE)
+            assert refused["structuredContent"]["error"]["code"] == "vault_unusable"
+            begun = (await host.call(0, "kallyai_login"))["structuredContent"]
+            address: str = begun["verification_uri_complete"]
+            page = urlsplit(address)
+            kallyai.base_url = f"http://{page.netloc}"
+            await decide(kallyai, f"{page.path}?{page.query}", "approve")
+            while (await host.call(0, "kallyai_login"))["structuredContent"]["status"] == "pending":  # noqa: ASYNC110 - the other side is another process
+                await anyio.sleep(0.5)
+            assert not (await host.call(0, BALANCE))["isError"]
 
 
 @pytest.mark.parametrize("people", [share(10, 200)])

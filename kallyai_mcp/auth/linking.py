@@ -17,6 +17,7 @@ from kallyai_mcp.auth.discovery import Endpoints, find_endpoints
 from kallyai_mcp.auth.flow import Done, Pending, minutes
 from kallyai_mcp.auth.pair import TokenPair
 from kallyai_mcp.auth.sign_in import STARTS_EVERY, Running, SignIn
+from kallyai_mcp.auth.store import UnreadableTokenFile
 from kallyai_mcp.errors import KallyError, SignInFailed, TransportError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kallyai_mcp.auth.clock import Clock
     from kallyai_mcp.auth.http import Http
     from kallyai_mcp.auth.session import Session
+    from kallyai_mcp.auth.store import TokenStore
 
 SETTLED = 10.0
 """Seconds after its begin from which on a flow is not of this moment's calls: whoever comes has been told of it."""
@@ -120,9 +122,9 @@ class LinkedSignIn(SignIn):
     async def _is_linked_elsewhere(self) -> bool:
         """Whether there are other tokens than were read last. What is read without the lock may be a second old."""
         store = self._session.file
-        before = store.read()
+        before = _readable(store)
         async with store.locked():
-            now = store.read()
+            now = _readable(store)
         return now is not None and (before is None or before.access_token != now.access_token)
 
     async def link(self, name: str) -> tuple[str, str] | None:
@@ -194,6 +196,14 @@ class LinkedSignIn(SignIn):
         await self._session.file.prepare()
         status = self._session.status()
         return Done(status.expires_at or 0.0, None, True, f"Signed in. The tokens are in {self._session.file.place}.")
+
+
+def _readable(store: TokenStore) -> TokenPair | None:
+    """Return the tokens that were read last. Those that do not open are as good as none: a new link replaces them."""
+    try:
+        return store.read()
+    except UnreadableTokenFile:
+        return None
 
 
 class SharedFlow:

@@ -23,6 +23,9 @@ VARIABLE = "KALLYAI_VAULT_KEYS"
 _REMEDY = f"Make one with: kallyai-mcp vault new-key. Put it into {VARIABLE}."
 
 
+AGAIN = "Sign in anew with kallyai_login, and run that once more when the user has approved."
+
+
 class VaultUnusable(PlaceUnusable):
     """The tokens of an account cannot be read or kept."""
 
@@ -102,7 +105,8 @@ class KeyRing:
         if key is None:
             raise VaultUnusable(
                 f"What is kept of the sign-in was sealed with the key {used[:16]}, which is not in the key ring.",
-                next_step=f"Put that key back into {VARIABLE} and run: kallyai-mcp vault rotate. Or sign in again.",
+                next_step=f"{AGAIN} Or have the operator put that key back into {VARIABLE} and run kallyai-mcp vault "
+                "rotate.",
             )
         try:
             content = base64.b64decode(text, validate=True)
@@ -112,7 +116,7 @@ class KeyRing:
         except (InvalidTag, ValueError):
             raise VaultUnusable(
                 "What is kept of the sign-in does not belong to this account, or was altered. It was not used.",
-                next_step="Sign in again, and have the operator look at who can write to the database.",
+                next_step=f"{AGAIN} Have the operator look at who can write to the database.",
             ) from None
 
 
