@@ -59,7 +59,7 @@ def test_audit_with_nothing_of_this_account_tells_of_the_others(desk: Desk, tmp_
     desk.journal(lambda journal: journal.note(OTHER, note))
     assert desk.types("audit") == 0
     assert "Nothing was done yet for this account; 1 line is of others" in " ".join(desk.out.split())
-    assert "kallyai-mcp audit --all" in desk.out
+    assert "kallyai-mcp audit --all" in " ".join(desk.out.split())
     target = tmp_path / "log.jsonl"
     for argv in (["audit", "export"], ["audit", "export", "--output", str(target)]):
         assert desk.types(*argv) == 0

@@ -16,7 +16,7 @@ from journal_world import ANN, ROOMY, Clock, a_draft, begun, in_state, journal_i
 from kallyai_mcp.errors import InvalidSettings
 from kallyai_mcp.journal import Journal, private
 from kallyai_mcp.journal.database import PRAGMAS, Database
-from kallyai_mcp.journal.schema import MARK, STEPS
+from kallyai_mcp.journal.schema import MARK, STEPS, migrate, require_own
 from kallyai_mcp.model.acts import State
 from kallyai_mcp.model.records import Usage
 
@@ -247,6 +247,32 @@ async def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
         db.execute("CREATE TABLE theirs (x)")
     (folder / "acts.db").chmod(0o600)
     assert "is a database of another program" in (await refused(folder)).message
+
+
+class Overtaken:
+    """A connection to a new file to which another process brings the tables after some statements."""
+
+    def __init__(self, path: Path, after: int) -> None:
+        self._own = sqlite3.connect(path)
+        self._path = path
+        self._left = after
+
+    def execute(self, statement: str) -> sqlite3.Cursor:
+        if self._left == 0:
+            with closing(sqlite3.connect(self._path, isolation_level=None)) as other:
+                migrate(other, self._path)
+        self._left -= 1
+        return self._own.execute(statement)
+
+    def close(self) -> None:
+        self._own.close()
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_database_that_another_process_makes_meanwhile_is_no_stranger(tmp_path: Path, after: int) -> None:
+    path = tmp_path / "acts.db"
+    with closing(Overtaken(path, after)) as connection:
+        require_own(connection, path)  # pyright: ignore[reportArgumentType] - as much of a connection as it takes
 
 
 async def test_a_database_of_a_later_version_is_refused_and_left_as_it_is(used: Path) -> None:

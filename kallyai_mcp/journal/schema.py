@@ -186,8 +186,10 @@ def require_own(connection: sqlite3.Connection, path: Path) -> None:
     Raises:
         InvalidSettings: It is something else ("journal_unusable").
     """
-    mark, version = _mark(connection), _version(connection)
-    if mark != MARK and (mark or version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+    version = _version(connection)
+    is_used = bool(version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    mark = _mark(connection)  # last: another process may make the tables at this moment, and sets the mark with them
+    if mark != MARK and (mark or is_used):
         raise unusable(path, "is a database of another program")
     if version > len(STEPS):
         raise unusable(
