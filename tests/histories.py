@@ -56,8 +56,8 @@ INTENTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """What is wanted, by name; each is a request of its own."""
 
-FAULTS = ("none", "refused", "no connection", "cut before", "cut after", "silent before", "silent after")
-"""What becomes of a request: "after" means that the service has done what was asked."""
+FAULTS = ("none", "refused", "no connection", "cut before", "cut after", "empty", "silent before", "silent after")
+"""What becomes of a request: with "after" and "empty" the service has done what was asked."""
 
 
 class Killed(BaseException):
