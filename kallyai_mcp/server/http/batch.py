@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Send
 
-    Alone = Callable[[bytes, Receive, Send], Awaitable[None]]
+    Alone = Callable[[Any, Receive, Send], Awaitable[None]]
     """Answers one message."""
 
 INVALID = "Invalid Request"
@@ -58,7 +58,7 @@ class Batch:
         """Answer all of them. The first refusal, such as of the session, is the answer to all of them."""
         for each in messages:
             if may_be_batched(each):
-                await self._alone(json.dumps(each).encode(), self._receiving, _Part(self).send)
+                await self._alone(each, self._receiving, _Part(self).send)
             else:
                 error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": INVALID}}
                 await self.tell(event(json.dumps(error).encode()))

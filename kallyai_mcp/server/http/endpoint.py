@@ -111,8 +111,8 @@ class Endpoint:
         several = cast("list[Any]", value) if batches and isinstance(value, list) else []
         if several:
 
-            async def alone(part: bytes, receive: Receive, send: Send) -> None:
-                await self._single(session, json.loads(part), part, scope, receive, send)
+            async def alone(message: Any, receive: Receive, send: Send) -> None:
+                await self._single(session, message, json.dumps(message).encode(), scope, receive, send)
 
             return await Batch(alone, receive, send).answer(several)
         if not is_message(cast("object", value)):

@@ -186,23 +186,26 @@ class OrganisationAccess:
 
     async def _check(self, scope: Scope) -> Caller | Response:
         headers, path = Headers(scope=scope), _endpoint(scope)
-        # The body is not read for somebody unknown. Hosts of 2026-07-28 name the tool in a header, too, and many ask
-        # for a token once in a request: what it takes is asked for at once.
-        least = " ".join(self._scopes.needed(headers.get("mcp-name")))
+
+        def refuse(how: Callable[[str, str], Response]) -> Response:
+            # The body is not read for somebody unknown. Hosts of 2026-07-28 name the tool in a header, too, and many
+            # ask for a token once in a request: what it takes is asked for at once.
+            return how(path, " ".join(self._scopes.needed(headers.get("mcp-name"))))
+
         given = headers.getlist("authorization")
         in_query = any(
             name == "access_token" for name, _ in parse_qsl(scope.get("query_string", b"").decode("latin-1"))
         )
         match = _BEARER.fullmatch(given[0]) if len(given) == 1 else None
         if match is None:
-            return (self._challenges.bad_token if given else self._challenges.no_token)(path, least)
+            return refuse(self._challenges.bad_token if given else self._challenges.no_token)
         if in_query:
-            return self._challenges.two_tokens(path, least)
+            return refuse(self._challenges.two_tokens)
         try:
             return await self._tokens.caller(match[1])
         except TokenRefused as refusal:
             logger.info("A token was refused: %s", refusal)
-            return self._challenges.bad_token(path, least)
+            return refuse(self._challenges.bad_token)
         except KallyError as error:
             logger.warning("Tokens cannot be checked: %s %s", error.message, error.next_step)
             return self._challenges.away()
